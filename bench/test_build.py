@@ -1,0 +1,12 @@
+"""How long does the engine take to build and to load, and how large is it?"""
+
+from fixtures.answers import build_values
+
+
+def test_build(loaded, replay, entry):
+    """Seconds to build, bytes on disk, seconds from the file to the first answer."""
+    entry.values |= build_values(loaded)
+    replay([loaded.artifact.build_seconds])
+    entry.headline = f"{loaded.artifact.build_seconds:.2f} s, {loaded.artifact.size_bytes / 1e6:.1f} MB"
+    assert loaded.artifact.size_bytes > 0
+    assert sum(entry.values["layers"].values()) > 0, "no layer with weights was found in the engine"

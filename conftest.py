@@ -1,0 +1,198 @@
+"""Options and hooks of the suite. Imports nothing heavy: `pytest-benchmark compare` loads this file too."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.errors import BenchError
+from fixtures.instruments.replay import ReplayTimer
+from fixtures.options import DEVICES, SUITES, Options
+from fixtures.run import BENCH, BenchRun, Entry
+from fixtures.terminal import closing_section, header_lines
+from reports.errors import ReportError
+
+pytest_plugins = ["fixtures.wiring"]
+
+ROOT = Path(__file__).parent
+# In the order in which a case answers them: an engine that cannot be built cannot be fast.
+QUESTIONS = {"test_build": "build", "test_speed": "speed", "test_accuracy": "accuracy"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("image-engine-bench")
+
+    def add(name: str, text: str, default: str = "", **more: Any) -> None:
+        group.addoption(name, default=default, help=text, **more)
+
+    add("--suite", f"which weights and data: {', '.join(SUITES)} (default: real ones where found)", "auto")
+    add("--yolo", "a YOLOv8 detection checkpoint (.pt)")
+    add("--clip", "a CLIP: hub id, transformers folder, or 'untrained' (ViT-B/32 for speed alone)")
+    add("--coco-images", "folder of the COCO images")
+    add("--coco-annotations", "COCO instances file for those images")
+    add("--calibration-images", "folder of other images that calibrate INT8 (default: half of the COCO images)")
+    add("--models", "comma-separated models (default: all)")
+    add("--backends", "comma-separated backends (default: all)")
+    add("--precisions", "comma-separated precisions: fp32, fp16, int8 (default: all)")
+    add("--batches", "comma-separated batch sizes (default: 1,8)")
+    add("--device", f"{', '.join(DEVICES)} (default: cuda where there is a card)", "auto")
+    add("--tolerance", "share of the baseline's score that may be lost (default: 0.02)", "0.02")
+    add("--measure-seconds", "time limit for measuring one speed cell (default: 3 on a CPU, 30 on a GPU)")
+    add("--engine-cache", "folder of built graphs and engines (default: .engines)")
+    add("--output", "folder of the record and the report (default: reports/runs/<session>)")
+    group.addoption("--rebuild", action="store_true", default=False, help="build every graph and engine again")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    names = (
+        "suite", "yolo", "clip", "coco_images", "coco_annotations", "calibration_images", "models", "backends",
+        "precisions", "batches", "device", "tolerance", "measure_seconds", "engine_cache", "output", "rebuild",
+    )  # fmt: skip
+    try:
+        options = Options.from_values({name: config.getoption(name) for name in names}, ROOT)
+        config.stash[BENCH] = BenchRun(options, ROOT, lambda text: _progress(config, text))
+    except BenchError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return header_lines(config.stash[BENCH])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" not in metafunc.fixturenames:
+        return
+    params = []
+    for case_id, cell in metafunc.config.stash[BENCH].cells.items():
+        marks: list[pytest.MarkDecorator] = [getattr(pytest.mark, cell.case.precision)]
+        if cell.reason:
+            marks.append(pytest.mark.skip(reason=cell.reason))
+        params.append(pytest.param(case_id, id=case_id, marks=marks))
+    metafunc.parametrize("case", params, indirect=True, scope="session")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A case answers all its questions before the next one is built: one engine in memory at a time."""
+    ours = {item: _identity(item) for item in _ours(items)}
+    if not ours:
+        return
+    cells = config.stash[BENCH].cells
+    for item, (case_id, question) in ours.items():
+        case = cells[case_id].case
+        item.add_marker(getattr(pytest.mark, question))
+        item.add_marker(pytest.mark.benchmark(timer=ReplayTimer(), group=f"{question} {case.model} b{case.batch}"))
+    cases, questions = list(cells), list(QUESTIONS.values())
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        if item not in ours:
+            return (-1, 0)
+        case_id, question = ours[item]
+        return (cases.index(case_id), questions.index(question))
+
+    items.sort(key=place)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    ours = _ours(session.items)
+    if not ours or session.config.option.collectonly:
+        return
+    selected = dict.fromkeys(_identity(item)[0] for item in ours)
+    try:
+        session.config.stash[BENCH].start(list(selected))
+    except (BenchError, ReportError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Write the row of a question the moment its outcome is known."""
+    outcome = yield
+    report = outcome.get_result()
+    if not _ours([item]):
+        return
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, BenchError | ReportError):
+        report.longrepr = str(error)  # it says how to mend it; a traceback would bury that
+    if not _answers(report, item):
+        return
+    entry = item.stash.get(Entry.KEY, Entry())
+    word, reason = _outcome(report, error)
+    report.headline = entry.headline
+    benchmark = getattr(item, "funcargs", {}).get("benchmark")
+    if benchmark is not None:
+        # Failures land in pytest-benchmark's JSON too; whoever reads it must be able to tell.
+        benchmark.extra_info |= {key: value for key, value in entry.values.items() if key != "samples_ms"}
+        benchmark.extra_info["outcome"] = word
+    case_id, question = _identity(item)
+    try:
+        item.config.stash[BENCH].answer(case_id, question, word, entry, reason)
+    except ReportError as failure:
+        # Nothing more can be recorded, so nothing more is measured; what was written before stays.
+        item.session.shouldstop = str(failure)
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    headline = getattr(report, "headline", "")
+    if report.when != "call" or not headline or report.skipped:
+        return None
+    outcome, letter = ("passed", ".") if report.passed else ("failed", "F")
+    return outcome, letter, f"{outcome.upper()} {headline}"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    run = session.config.stash.get(BENCH, None)
+    if run is None or not run.started:
+        return
+    try:
+        run.finish(int(exitstatus))
+        run.write_report()
+    except ReportError as error:
+        run.report_error = str(error)
+        session.exitstatus = max(int(exitstatus), int(pytest.ExitCode.TESTS_FAILED))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    run = terminalreporter.config.stash.get(BENCH, None)
+    if run is not None and run.started:
+        terminalreporter.section("image-engine-bench")
+        for line in closing_section(run):
+            terminalreporter.write_line(line)
+
+
+def _ours(items: list[pytest.Item]) -> list[pytest.Item]:
+    return [item for item in items if isinstance(item, pytest.Function) and "case" in item.fixturenames]
+
+
+def _identity(item: pytest.Item) -> tuple[str, str]:
+    """Case id and question of a bench item."""
+    assert isinstance(item, pytest.Function)
+    return str(item.callspec.params["case"]), QUESTIONS[item.originalname]
+
+
+def _answers(report: pytest.TestReport, item: pytest.Item) -> bool:
+    """Whether this phase decides the question: the call, or a set-up that failed before it."""
+    runs = item.config.stash[BENCH].cells[_identity(item)[0]].runs
+    return runs and (report.when == "call" or (report.when == "setup" and not report.passed))
+
+
+def _outcome(report: pytest.TestReport, error: BaseException | None) -> tuple[str, str]:
+    """The record's word for an outcome, and the reason for anything but a pass."""
+    if report.passed:
+        return "passed", ""
+    if report.skipped:
+        return "skipped", str(getattr(error, "msg", error))
+    if isinstance(error, AssertionError):
+        return "failed", str(error)
+    return "error", f"{type(error).__name__}: {error}" if not isinstance(error, BenchError) else str(error)
+
+
+def _progress(config: pytest.Config, text: str) -> None:
+    """A line on the terminal, past pytest's capture: long work must show that it lives."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    if terminal is None or capture is None:
+        return
+    with capture.global_and_fixture_disabled():
+        terminal.ensure_newline()
+        terminal.write_line(f"  … {text}", light=True)
