@@ -1,0 +1,178 @@
+"""The report of a session: one page that needs nothing else, and the same figures as JSON and CSV."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reports import charts, wording
+from reports.errors import ReportError
+from reports.record import Row, last_session
+from reports.recommend import recommend
+from reports.summary import CaseSummary, number, summarise, tolerance
+from reports.table import build_metric_table, build_table, layers_text, records, size_ratio
+from reports.verdict import find
+
+TEMPLATES = Path(__file__).parent / "templates"
+LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
+REPORT_SCHEMA = 1
+
+
+def write_report(rows: Sequence[Row], folder: str | os.PathLike[str]) -> Path:
+    """Write `report.html`, `report.json` and `report.csv` of the last session in `rows`; return the page's path.
+
+    Each file appears whole or not at all: a report of an earlier run stays until the new one is complete.
+    Raises `ReportError` for rows without a session and for a folder that cannot be written.
+    """
+    session = last_session(list(rows))
+    if not session:
+        raise ReportError("these rows hold no session", mend="give the rows of a benchmark run, from the first on")
+    folder = Path(folder)
+    table = build_table(session)
+    _write_whole(folder / "report.csv", table.to_csv(index=False))
+    as_json = json.dumps(as_data(session), indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    _write_whole(folder / "report.json", as_json)
+    _write_whole(folder / "report.html", render(session))
+    return folder / "report.html"
+
+
+def as_data(rows: Sequence[Row]) -> dict[str, Any]:
+    """The report as plain data: the session, both tables, the findings and the recommendations."""
+    return {
+        "schema": REPORT_SCHEMA,
+        "session": rows[0],
+        "end": _end(rows),
+        "findings": [asdict(finding) for finding in find(rows)],
+        "recommendations": [asdict(choice) for choice in recommend(rows)],
+        "table": records(build_table(rows)),
+        "metrics": records(build_metric_table(rows)),
+    }
+
+
+def render(rows: Sequence[Row]) -> str:
+    """The page of one session. Everything that comes from the rows is escaped by the template engine."""
+    cases = summarise(rows)
+    least = 1 - tolerance(rows)
+    session, end = rows[0], _end(rows)
+    findings = find(rows)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for helper in (
+        wording.significant,
+        wording.times,
+        wording.times_interval,
+        wording.percent,
+        wording.percent_interval,
+        wording.gate_percent,
+        wording.size,
+        wording.counted,
+        layers_text,
+        size_ratio,
+    ):
+        environment.filters[helper.__name__] = helper
+    environment.filters["figure"] = number
+    choices = recommend(rows)
+    return environment.get_template("report.html.j2").render(
+        session=session,
+        started=_moment(session.get("at")),
+        duration=_duration(end),
+        machine=machine(session),
+        findings=[(finding.level, LEVEL_WORDS[finding.level], finding.text) for finding in findings],
+        choices=choices,
+        shipped={case_id for choice in choices for case_id in choice.case_ids},
+        pictures=charts.pictures(cases, least),
+        legend=charts.legend(cases),
+        models=_by_model_and_batch([case for case in cases if case.ran]),
+        ran=[case for case in cases if case.ran],
+        judged=[case for case in cases if case.metrics],
+        unanswered=unanswered(cases),
+        least=least,
+        missing=wording.MISSING,
+    )
+
+
+def machine(session: Row) -> tuple[str, str]:
+    """What the figures were measured on, and what they therefore do not tell."""
+    environment, settings = session["environment"], session["settings"]
+    gpu, cpu = environment.get("gpu"), str(environment.get("cpu") or "unknown CPU")
+    if gpu and str(settings.get("device", "")).lower() != "cpu":
+        return str(gpu), f"Measured on one {gpu}. Another card has other speeds, and another fastest engine."
+    return cpu, "Measured on a CPU: this tells nothing about a GPU."
+
+
+def unanswered(cases: Sequence[CaseSummary]) -> list[dict[str, Any]]:
+    """What did not run, grouped by reason: skipped and crashed questions with the ids of their cases."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for case in cases:
+        for question, outcome, reason in case.reasons():
+            if outcome in ("skipped", "error"):
+                asked = "" if question == "matrix" else question
+                groups.setdefault((outcome, asked, reason), []).append(case.id)
+    return [
+        {"outcome": outcome, "question": question, "reason": reason, "cases": ids}
+        for (outcome, question, reason), ids in sorted(groups.items(), key=lambda group: group[0][0])
+    ]
+
+
+def _by_model_and_batch(cases: Sequence[CaseSummary]) -> dict[str, dict[int, list[CaseSummary]]]:
+    models: dict[str, dict[int, list[CaseSummary]]] = {}
+    for case in cases:
+        models.setdefault(case.model, {}).setdefault(case.batch, []).append(case)
+    return models
+
+
+def _end(rows: Sequence[Row]) -> Row | None:
+    return next((row for row in reversed(rows) if row["kind"] == "end"), None)
+
+
+def _moment(at: Any) -> str:
+    """An ISO time in words a person reads; as it is if it is none."""
+    try:
+        return f"{datetime.fromisoformat(str(at)):%d %B %Y, %H:%M %Z}".removeprefix("0")
+    except ValueError:
+        return str(at)
+
+
+def _duration(end: Row | None) -> str:
+    seconds = end.get("seconds") if end else None
+    if not isinstance(seconds, int | float):
+        return "did not finish"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"took {minutes} min {rest} s" if minutes else f"took {rest} s"
+
+
+def _write_whole(path: Path, content: str) -> None:
+    """Write a file beside its place, then move it there: a reader never sees half of it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                # A path on Linux may hold bytes that are no text; a page must not fail because of one.
+                file.write(content.encode("utf-8", "replace"))
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)  # mkstemp makes it private; a report is made to be shown
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+    except OSError as error:
+        raise ReportError(
+            f"{path}: cannot write the report: {error.strerror or error}",
+            mend="free some space or name another, writable folder; the rows are kept, so that "
+            "`python -m reports render` can write the report later",
+        ) from error

@@ -1,0 +1,141 @@
+"""Which engine to ship: for each model and batch the fastest that passes its gate, and why it is that one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.record import Row, last_session
+from reports.summary import BASELINE_BACKEND, CaseSummary, summarise, tolerance
+from reports.verdict import gate_sentence
+from reports.wording import gate_percent, listed, significant, times, times_interval
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The answer for one model and batch. `engines` holds several names for a tie and none for no answer."""
+
+    model: str
+    batch: int
+    case_ids: tuple[str, ...]
+    engines: tuple[str, ...]
+    text: str
+    runner_up: str | None
+
+    @property
+    def tie(self) -> bool:
+        return len(self.engines) > 1
+
+
+def recommend(rows: Sequence[Row]) -> list[Recommendation]:
+    """One recommendation per model and batch that was timed, in the order of the table."""
+    session = last_session(list(rows))
+    groups: dict[tuple[str, int], list[CaseSummary]] = {}
+    for case in summarise(session):
+        if case.latency is not None:
+            groups.setdefault((case.model, case.batch), []).append(case)
+    return [_choose(model, batch, cases, 1 - tolerance(session)) for (model, batch), cases in groups.items()]
+
+
+def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) -> Recommendation:
+    def none(text: str) -> Recommendation:
+        return Recommendation(model, batch, (), (), text, None)
+
+    ranked = sorted(_comparable(timed), key=_p50)
+    judged = [case for case in ranked if case.gate in ("pass", "fail") and not case.is_baseline]
+    if not judged:
+        others = [case for case in ranked if not case.is_baseline]
+        if not others:
+            return none("Only the baseline was timed: there is nothing to choose from.")
+        return none(f"No engine's accuracy was judged: no recommendation. The fastest is {_with_speed(ranked[0])}.")
+    eligible = [case for case in ranked if _may_ship(case)]
+    if not eligible:
+        return none(f"Nothing passes: no recommendation. Measured: {_each_against(ranked, least)}.")
+    best = eligible[0]
+    tied = [case for case in eligible if case is best or _overlap(best, case)]
+    rest = [case for case in eligible if case not in tied]
+    faster = [case for case in ranked if _p50(case) < _p50(best) and case not in eligible]
+    sentences = [_tie(tied, least) if len(tied) > 1 else _justification(best, least)]
+    if any(case.values("speed").get("steady") is False for case in tied):
+        sentences.append("The timing was not steady: run it again before you rely on it.")
+    if faster:
+        sentences.append(f"Faster, but not to be shipped: {_each_against(faster, least)}.")
+    return Recommendation(
+        model=model,
+        batch=batch,
+        case_ids=tuple(case.id for case in tied),
+        engines=tuple(case.name for case in tied),
+        text=" ".join(sentences),
+        runner_up=_with_speed(rest[0]) if rest else None,
+    )
+
+
+def _comparable(timed: Sequence[CaseSummary]) -> list[CaseSummary]:
+    """The cases timed by one instrument, the baseline's if it was timed: host and device times do not rank."""
+    first = next((case for case in timed if case.is_baseline), timed[0])
+    assert first.latency is not None
+    instrument = first.latency.instrument
+    return [case for case in timed if case.latency is not None and case.latency.instrument == instrument]
+
+
+def _p50(case: CaseSummary) -> float:
+    assert case.latency is not None
+    return case.latency.p50_ms
+
+
+def _may_ship(case: CaseSummary) -> bool:
+    """Passed its gate, on the engine that was timed. The baseline needs no gate: it is what is promised."""
+    judged = case.gate == "pass" or (case.is_baseline and case.gate != "fail")
+    return judged and case.status == "passed" and not case.problems
+
+
+def _overlap(one: CaseSummary, other: CaseSummary) -> bool:
+    a, b = one.latency, other.latency
+    if a is None or b is None or a.high_ms is None or b.low_ms is None:
+        return False
+    return b.low_ms <= a.high_ms
+
+
+def _with_speed(case: CaseSummary) -> str:
+    speedup = f", {times(case.speedup.value)}" if case.speedup else ""
+    return f"{case.name} ({significant(case.images_per_second)} img/s{speedup})"
+
+
+def _justification(case: CaseSummary, least: float) -> str:
+    if case.is_baseline:
+        return f"Nothing that passes is faster than {case.name} itself ({significant(case.images_per_second)} img/s)."
+    speed = f"{significant(case.images_per_second)} img/s"
+    if case.speedup:
+        interval = times_interval(case.speedup)
+        against = f"{BASELINE_BACKEND} FP32"
+        speed += f", {times(case.speedup.value)}{f' ({interval})' if interval else ''} the speed of {against}"
+    return f"The fastest that passes: {speed}; it {gate_sentence(case, least)}.{_doubt(case, least)}"
+
+
+def _tie(tied: Sequence[CaseSummary], least: float) -> str:
+    doubts = [case.name for case in tied if _doubt(case, least)]
+    doubt = f" The accuracy of {listed(doubts)} is not certain to hold." if doubts else ""
+    return (
+        f"A tie: {listed(_with_speed(case) for case in tied)} pass, and their intervals overlap. "
+        f"Take the one that is easier to deploy.{doubt}"
+    )
+
+
+def _doubt(case: CaseSummary, least: float) -> str:
+    ratio = case.metric.ratio if case.metric and not case.is_baseline else None
+    if ratio is None or ratio.low is None or ratio.low >= least:
+        return ""
+    return f" The interval reaches below {gate_percent(least)}: more evaluation images would make it certain."
+
+
+def _each_against(cases: Sequence[CaseSummary], least: float) -> str:
+    """The cases that may not be shipped, each with what stands against it."""
+    return "; ".join(f"{_with_speed(case)} {_against(case, least)}" for case in cases)
+
+
+def _against(case: CaseSummary, least: float) -> str:
+    if case.gate == "fail":
+        return f"fails its gate, it {gate_sentence(case, least)}"
+    if case.problems:
+        return f"cannot be trusted: {case.problems[0]}"
+    if case.status != "passed":
+        return f"ended as {case.status}"
+    return "was not judged"

@@ -1,0 +1,269 @@
+"""Rows in, one typed summary a case out: the figures that table, verdict, picture and page all share."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reports.record import Row, last_session
+
+BASELINE_BACKEND = "pytorch"
+BASELINE_PRECISION = "fp32"
+DEFAULT_TOLERANCE = 0.02  # the project's promise: an engine keeps 98 % of the baseline's accuracy
+
+Answers = dict[str, Row]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio with its 95 % interval; the interval is None where it is not known."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """End-to-end or device latency of one batch; `low_ms` to `high_ms` is the median's 95 % interval."""
+
+    p50_ms: float
+    low_ms: float | None
+    high_ms: float | None
+    p90_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    instrument: str | None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One accuracy figure of an engine beside the baseline's figure."""
+
+    name: str
+    value: float | None
+    baseline: float | None
+    ratio: Ratio | None
+    gated: bool
+
+
+@dataclass(frozen=True)
+class CaseSummary:
+    """Everything that one session knows about one case."""
+
+    id: str
+    model: str
+    task: str
+    backend: str
+    precision: str
+    batch: int
+    answers: Answers
+    images_per_second: float | None
+    latency: Latency | None
+    speedup: Ratio | None
+    metrics: tuple[Metric, ...]
+    gate: str  # "pass", "fail", "not judged" or "–"
+    status: str  # "passed", "failed", "error", "skipped"
+    problems: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Backend and precision: `onnxruntime INT8`."""
+        return f"{self.backend} {self.precision.upper()}"
+
+    @property
+    def is_baseline(self) -> bool:
+        return (self.backend, self.precision) == (BASELINE_BACKEND, BASELINE_PRECISION)
+
+    @property
+    def ran(self) -> bool:
+        """Whether anything was tried. A case that was only refused by the matrix did not run."""
+        return any(row["outcome"] != "skipped" for row in self.answers.values())
+
+    @property
+    def metric(self) -> Metric | None:
+        """The gated metric with the worst ratio; without a gated one, the worst of all."""
+        candidates = [metric for metric in self.metrics if metric.gated] or self.metrics
+        return min(candidates, key=lambda m: m.ratio.value if m.ratio else math.inf, default=None)
+
+    def values(self, question: str) -> Mapping[str, Any]:
+        """The values of one answer, empty where the question was not answered."""
+        row = self.answers.get(question)
+        return row["values"] if row else {}
+
+    def reasons(self) -> Iterator[tuple[str, str, str]]:
+        """(question, outcome, reason) of each answer that is not plain `passed`."""
+        for question, row in self.answers.items():
+            if row["outcome"] != "passed" or row.get("reason"):
+                yield question, row["outcome"], str(row.get("reason") or "no reason was recorded")
+
+
+def number(values: Mapping[str, Any], key: str) -> float | None:
+    """A finite number under this key, else None."""
+    value = values.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def tolerance(rows: Sequence[Row]) -> float:
+    """The gate of this session: 0.02 asks for at least 98 % of the baseline."""
+    settings: Row = next((row["settings"] for row in rows if row["kind"] == "session"), {})
+    found = number(settings, "tolerance")
+    return DEFAULT_TOLERANCE if found is None else found
+
+
+def speed_ratio(latency: Latency, reference: Latency) -> Ratio | None:
+    """How many times faster `latency` is than `reference`: the ratio of the medians, with a 95 % interval.
+
+    Both intervals are of medians measured independently of each other, so their relative half-widths are
+    added in quadrature (first-order error propagation for a quotient), each side with the half-widths
+    that push it that way. None where host-clock and device times would be mixed.
+    """
+    if latency.instrument != reference.instrument or latency.p50_ms <= 0 or reference.p50_ms <= 0:
+        return None
+    value = reference.p50_ms / latency.p50_ms
+    ends = (latency.low_ms, latency.high_ms, reference.low_ms, reference.high_ms)
+    if any(end is None for end in ends):
+        return Ratio(value, None, None)
+    low_ms, high_ms, reference_low_ms, reference_high_ms = (float(end or 0.0) for end in ends)
+    shorter, longer = 1 - low_ms / latency.p50_ms, high_ms / latency.p50_ms - 1
+    reference_shorter = 1 - reference_low_ms / reference.p50_ms
+    reference_longer = reference_high_ms / reference.p50_ms - 1
+    down, up = math.hypot(longer, reference_shorter), math.hypot(shorter, reference_longer)
+    return Ratio(value, max(0.0, value * (1 - down)), value * (1 + up))
+
+
+def summarise(rows: Sequence[Row]) -> list[CaseSummary]:
+    """The cases of the last session in these rows, ordered by model and batch, then as they were run."""
+    rows = last_session(list(rows))
+    answers: dict[str, Answers] = {}
+    for row in rows:
+        if row["kind"] == "case":
+            # Popped first, so that a row that replaces an earlier one also takes its later place.
+            answers.setdefault(row["case"]["id"], {}).pop(row["question"], None)
+            answers[row["case"]["id"]][row["question"]] = row
+    least = 1 - tolerance(rows)
+    cases = [_summary(case_answers, least) for case_answers in answers.values()]
+    models = list(dict.fromkeys(case.model for case in cases))
+    cases.sort(key=lambda case: (models.index(case.model), case.batch))
+    return [_with_speedup(case, cases) for case in cases]
+
+
+def _summary(answers: Answers, least: float) -> CaseSummary:
+    case = next(iter(answers.values()))["case"]
+    speed, accuracy = answers.get("speed"), answers.get("accuracy")
+    metrics = _metrics(accuracy)
+    gate, problems = _gate(accuracy, metrics, least)
+    return CaseSummary(
+        id=str(case["id"]),
+        model=str(case["model"]),
+        task=str(case["task"]),
+        backend=str(case["backend"]),
+        precision=str(case["precision"]),
+        batch=int(case["batch"]),
+        answers=answers,
+        images_per_second=number(speed["values"], "images_per_second") if speed else None,
+        latency=_latency(speed),
+        speedup=None,
+        metrics=metrics,
+        gate=gate,
+        status=_status(answers, gate),
+        problems=(*problems, *_engine_problems(answers)),
+    )
+
+
+def _latency(speed: Row | None) -> Latency | None:
+    quantiles = speed["values"].get("latency_ms") if speed else None
+    if speed is None or not isinstance(quantiles, dict) or (p50 := number(quantiles, "p50")) is None:
+        return None
+    low, high, p90, p95, p99 = (number(quantiles, key) for key in ("low", "high", "p90", "p95", "p99"))
+    instrument = speed["values"].get("instrument")
+    return Latency(p50, low, high, p90, p95, p99, None if instrument is None else str(instrument))
+
+
+def _metrics(accuracy: Row | None) -> tuple[Metric, ...]:
+    listed = accuracy["values"].get("metrics") if accuracy else None
+    metrics = []
+    for entry in listed if isinstance(listed, list) else []:
+        value = number(entry, "ratio")
+        ratio = None if value is None else Ratio(value, number(entry, "low"), number(entry, "high"))
+        metrics.append(
+            Metric(
+                name=str(entry.get("name")),
+                value=number(entry, "value"),
+                baseline=number(entry, "baseline"),
+                ratio=ratio,
+                gated=bool(entry.get("gated")),
+            )
+        )
+    return tuple(metrics)
+
+
+def _gate(accuracy: Row | None, metrics: Sequence[Metric], least: float) -> tuple[str, tuple[str, ...]]:
+    """The gate in a word, and what is wrong with how it was recorded.
+
+    A report must not show a pass beside a ratio that fails: the recorded outcome is checked against it.
+    """
+    if accuracy is None or accuracy["outcome"] == "error":
+        return "–", ()
+    if accuracy["outcome"] == "failed":
+        return "fail", ()
+    if accuracy["outcome"] == "skipped" or not accuracy["values"].get("judged"):
+        return "not judged", ()
+    gated = [metric for metric in metrics if metric.gated]
+    if not gated:
+        return "not judged", ("recorded as judged, but no gated metric was recorded",)
+    for metric in gated:
+        if metric.ratio is None or metric.ratio.value < least:
+            shown = "unknown" if metric.ratio is None else f"{metric.ratio.value:.4f}"
+            return "fail", (f"recorded as passed, but the ratio of {metric.name} is {shown}",)
+    return "pass", ()
+
+
+def _status(answers: Answers, gate: str) -> str:
+    outcomes = {row["outcome"] for row in answers.values()}
+    if "error" in outcomes:
+        return "error"
+    if "failed" in outcomes or gate == "fail":
+        return "failed"
+    return "passed" if "passed" in outcomes else "skipped"
+
+
+def _engine_problems(answers: Answers) -> tuple[str, ...]:
+    """What was built, timed and scored must be one file: their hashes are equal, or the case proves nothing."""
+    hashes = {
+        question: answers[question]["values"].get("engine_sha256")
+        for question in ("build", "speed", "accuracy")
+        if question in answers and answers[question]["outcome"] in ("passed", "failed")
+    }
+    words = {"build": "built", "speed": "timed", "accuracy": "scored"}
+    pairs = [("accuracy", "speed"), ("speed", "build")] if "speed" in hashes else [("accuracy", "build")]
+    problems = []
+    for one, other in pairs:
+        if one in hashes and other in hashes and hashes[one] != hashes[other]:
+            unknown = "" if hashes[one] and hashes[other] else " as far as recorded: one of their hashes is missing"
+            problems.append(f"{words[one]} engine is not the {words[other]} engine{unknown}")
+    return tuple(problems)
+
+
+def _with_speedup(case: CaseSummary, cases: Sequence[CaseSummary]) -> CaseSummary:
+    baseline = reference_case(case, cases, BASELINE_BACKEND)
+    if case.latency is None or baseline is None or baseline.latency is None:
+        return case
+    if case.is_baseline:
+        return replace(case, speedup=Ratio(1.0, 1.0, 1.0))  # by definition, not by measurement
+    speedup = speed_ratio(case.latency, baseline.latency)
+    if speedup is None:
+        mixed = f"timed by {case.latency.instrument}, the baseline by {baseline.latency.instrument}: no speed-up"
+        return replace(case, problems=(*case.problems, mixed))
+    return replace(case, speedup=speedup)
+
+
+def reference_case(case: CaseSummary, cases: Sequence[CaseSummary], backend: str) -> CaseSummary | None:
+    """The FP32 case of the same model and batch in this backend, if it was timed."""
+    for other in cases:
+        same = (other.model, other.batch) == (case.model, case.batch)
+        if same and (other.backend, other.precision) == (backend, BASELINE_PRECISION) and other.latency:
+            return other
+    return None

@@ -1,0 +1,262 @@
+"""What a session proves and what it does not, as sentences in the order in which they matter."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from reports.record import Row, last_session
+from reports.summary import (
+    BASELINE_BACKEND,
+    BASELINE_PRECISION,
+    CaseSummary,
+    number,
+    reference_case,
+    speed_ratio,
+    summarise,
+    tolerance,
+)
+from reports.table import layers_text
+from reports.wording import counted, gate_percent, listed, percent, percent_interval, times
+
+LEVELS = ("fail", "warn", "ok", "info")
+
+# An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
+COMPUTES_IN_FP32 = re.compile(r"\b(comput|execut|run)\w*\s+(\w+\s+)?in\s+fp32", re.IGNORECASE)
+
+# Exit statuses of pytest (pytest.ExitCode).
+INTERRUPTED, INTERNAL_ERROR = 2, 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence of the verdict. `level` is "fail", "warn", "ok" or "info"."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the checks look at: the rows of one session, its cases, and the least ratio that passes."""
+
+    rows: Sequence[Row]
+    cases: Sequence[CaseSummary]
+    least: float
+
+
+def find(rows: Sequence[Row]) -> list[Finding]:
+    """The findings of the last session in `rows`, gravest first. Always at least one."""
+    session = last_session(list(rows))
+    seen = Session(session, summarise(session), 1 - tolerance(session))
+    found = [finding for check in CHECKS for finding in check(seen)]
+    if not any(finding.level == "fail" for finding in found):
+        found += _nothing_failed(seen)
+    return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def place(cases: Iterable[CaseSummary]) -> str:
+    """Model, engine and batches in words: `yolov8n onnxruntime INT8, batch 1 and 8`."""
+    batches: dict[str, list[int]] = {}
+    for case in cases:
+        batches.setdefault(f"{case.model} {case.name}", []).append(case.batch)
+    return listed((f"{engine}, batch {listed(sizes)}" for engine, sizes in batches.items()), most=6)
+
+
+def gate_sentence(case: CaseSummary, least: float) -> str:
+    """What the gate found: `keeps 93.4 % (92.0–94.8) of the baseline's mAP50-95`."""
+    metric = case.metric
+    if metric is None or metric.ratio is None:
+        return "no ratio was recorded"
+    interval = percent_interval(metric.ratio)
+    shown = percent(metric.ratio.value, least) + (f" ({interval})" if interval else "")
+    return f"keeps {shown} of the baseline's {metric.name}"
+
+
+def _per_engine(level: str, said: Iterable[tuple[CaseSummary, str]]) -> Iterator[Finding]:
+    """One finding for all batches of an engine about which the same is said."""
+    groups: dict[tuple[str, str, str], list[CaseSummary]] = {}
+    for case, text in said:
+        groups.setdefault((case.model, case.name, text), []).append(case)
+    for (_, _, text), cases in groups.items():
+        yield Finding(level, f"{place(cases)}: {text}")
+
+
+def _first_line(reason: str, most: int = 240) -> str:
+    line = next((line.strip() for line in reason.splitlines() if line.strip()), reason)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _ending(seen: Session) -> Iterator[Finding]:
+    if torn := [row["line"] for row in seen.rows if row["kind"] == "torn"]:
+        yield Finding("warn", f"The record was cut off in the middle of line {torn[0]}; that row is lost.")
+    end = next((row for row in reversed(seen.rows) if row["kind"] == "end"), None)
+    if end is None:
+        yield Finding("fail", "This run did not finish: it shows what was measured before it stopped.")
+        return
+    status = end.get("exit_status")
+    if status == INTERRUPTED:
+        yield Finding("warn", "This run was interrupted: it shows what was measured until then.")
+    elif status == INTERNAL_ERROR:
+        yield Finding("fail", "This run ended with an internal error of pytest: see the terminal's log.")
+    elif status and not any(case.status in ("failed", "error") for case in seen.cases):
+        yield Finding("fail", f"This run ended with exit status {status}, but no row says why: see the log.")
+
+
+def _errors(seen: Session) -> Iterator[Finding]:
+    """Crashes, and failures other than that of the accuracy gate."""
+    said = []
+    for case in seen.cases:
+        for question, outcome, reason in case.reasons():
+            if outcome == "error":
+                said.append((case, f"the {question} question stopped with an error: {_first_line(reason)}"))
+            elif outcome == "failed" and question != "accuracy":
+                said.append((case, f"the {question} question failed: {_first_line(reason)}"))
+    yield from _per_engine("fail", said)
+
+
+def _gate_failures(seen: Session) -> Iterator[Finding]:
+    said = []
+    for case in seen.cases:
+        if case.gate != "fail":
+            continue
+        text = f"fails its gate: {gate_sentence(case, seen.least)}; {gate_percent(seen.least)} is asked."
+        ratio = case.metric.ratio if case.metric else None
+        if ratio is None or ratio.value >= seen.least:
+            reason = str(case.answers["accuracy"].get("reason") or "no reason was recorded")
+            text = f"fails its gate: {_first_line(reason)}"
+        elif ratio.high is not None and ratio.high >= seen.least:
+            text += " The interval reaches the gate: more evaluation images would decide."
+        said.append((case, text))
+    yield from _per_engine("fail", said)
+
+
+def _problems(seen: Session) -> Iterator[Finding]:
+    said = [(case, problem) for case in seen.cases for problem in case.problems]
+    yield from _per_engine("fail", said)
+
+
+def _slower(seen: Session) -> Iterator[Finding]:
+    """Lower precision that did not pay, against the same backend's FP32 and against the baseline."""
+    slower: dict[tuple[str, str], list[str]] = {}
+    unclear: list[CaseSummary] = []
+    for case in seen.cases:
+        if case.precision == BASELINE_PRECISION or case.latency is None:
+            continue
+        parts = []
+        for backend in dict.fromkeys((case.backend, BASELINE_BACKEND)):
+            reference = reference_case(case, seen.cases, backend)
+            ratio = speed_ratio(case.latency, reference.latency) if reference and reference.latency else None
+            if reference is None or ratio is None:
+                continue
+            if (ratio.value if ratio.high is None else ratio.high) < 1:
+                parts.append(f"{times(ratio.value)} {reference.name}")
+            elif ratio.low is not None and ratio.low <= 1 and case not in unclear:
+                unclear.append(case)
+        if parts:
+            slower.setdefault((case.model, case.name), []).append(f"{listed(parts)} at batch {case.batch}")
+    for (model, name), parts in slower.items():
+        precision = name.rsplit(" ", 1)[-1]
+        yield Finding(
+            "warn", f"{model} {name}: {precision} is slower than FP32 on this machine: {'; '.join(parts)}."
+        )
+    if unclear:
+        yield Finding("info", f"No clear gain over FP32, the interval includes 1×: {place(unclear)}.")
+
+
+def _silent_fp32(seen: Session) -> Iterator[Finding]:
+    """An engine whose layers or notes say that it computes in FP32 although less was asked for."""
+    said = []
+    for case in seen.cases:
+        if case.precision == BASELINE_PRECISION:
+            continue
+        build = case.values("build")
+        layers = build.get("layers")
+        told = [str(note) for note in build.get("notes") or [] if COMPUTES_IN_FP32.search(str(note))]
+        asked = case.precision.upper()
+        if told:
+            said.append((case, f"{asked} was asked for, but it computes in FP32: {_first_line(told[0])}"))
+        elif isinstance(layers, dict) and layers and not number(layers, case.precision):
+            shown = layers_text(layers)
+            said.append((case, f"{asked} was asked for, but no layer of the engine computes in it: {shown}."))
+    yield from _per_engine("warn", said)
+
+
+def _unsteady(seen: Session) -> Iterator[Finding]:
+    timed = [case for case in seen.cases if case.latency]
+    if unsteady := [case for case in timed if case.values("speed").get("steady") is False]:
+        what = f"{len(unsteady)} of {counted(len(timed), 'timing')} did not become steady, take them as rough"
+        yield Finding("warn", f"{what}: {place(unsteady)}.")
+
+
+def _no_baseline(seen: Session) -> Iterator[Finding]:
+    missing: dict[str, list[int]] = {}
+    for case in seen.cases:
+        if case.latency and not reference_case(case, seen.cases, BASELINE_BACKEND):
+            missing.setdefault(case.model, []).append(case.batch)
+    for model, batches in missing.items():
+        where = f"{model}, batch {listed(dict.fromkeys(batches))}"
+        yield Finding("warn", f"{where}: no speed-up, because pytorch FP32 was not timed in this run.")
+
+
+def _small_sets(seen: Session) -> Iterator[Finding]:
+    sets: dict[tuple[str, int], None] = {}
+    for case in seen.cases:
+        accuracy = case.values("accuracy")
+        if accuracy.get("small_set") is True:
+            sets[case.model, int(number(accuracy, "evaluation_images") or 0)] = None
+    for model, images in sets:
+        yield Finding(
+            "warn", f"{model}: accuracy was judged on {images} images only. Read the intervals, not the ratio alone."
+        )
+
+
+def _uncertain_passes(seen: Session) -> Iterator[Finding]:
+    def reaches_below(case: CaseSummary) -> bool:
+        ratio = case.metric.ratio if case.gate == "pass" and case.metric else None
+        return ratio is not None and ratio.low is not None and ratio.low < seen.least
+
+    if uncertain := [case for case in seen.cases if reaches_below(case)]:
+        below = f"the interval of the ratio reaches below {gate_percent(seen.least)}"
+        yield Finding("info", f"Passed, but not with certainty ({below}): {place(uncertain)}.")
+
+
+def _not_judged(seen: Session) -> Iterator[Finding]:
+    said = []
+    for case in seen.cases:
+        if case.gate == "not judged" and not case.problems:
+            reason = str(case.answers["accuracy"].get("reason") or "accuracy was not judged")
+            said.append((case, _first_line(reason)))
+    yield from _per_engine("info", said)
+
+
+def _did_not_run(seen: Session) -> Iterator[Finding]:
+    if idle := [case for case in seen.cases if not case.ran]:
+        yield Finding("info", f"{counted(len(idle), 'case')} did not run; each stands below with its reason.")
+
+
+def _nothing_failed(seen: Session) -> Iterator[Finding]:
+    """The one good line, or why there is none. Only asked when no check found a failure."""
+    if not any(case.ran for case in seen.cases):
+        yield Finding("warn", "Nothing was measured in this run.")
+    elif passed := [case for case in seen.cases if case.gate == "pass"]:
+        kept = f"at least {gate_percent(seen.least)} of the FP32 baseline's accuracy"
+        which = "The one judged case keeps" if len(passed) == 1 else f"All {len(passed)} judged cases keep"
+        yield Finding("ok", f"Nothing failed. {which} {kept}.")
+    else:
+        yield Finding("ok", "Nothing failed. Accuracy was not judged in this run.")
+
+
+CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
+    _ending,
+    _errors,
+    _gate_failures,
+    _problems,
+    _slower,
+    _silent_fp32,
+    _unsteady,
+    _small_sets,
+    _no_baseline,
+    _uncertain_passes,
+    _not_judged,
+    _did_not_run,
+)

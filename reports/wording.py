@@ -1,0 +1,76 @@
+"""How figures are written, in one place, so that verdict, picture and table never show the same figure twice
+in different ways."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from reports.summary import Ratio
+
+MISSING = "–"
+THIN_SPACE = "\u202f"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """`digits` significant digits, thousands apart: 6 957, 161, 24.1, 0.0421. Never in powers of ten."""
+    if value is None:
+        return MISSING
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(decimals, 6)}f}".replace(",", THIN_SPACE)
+
+
+def times(value: float | None) -> str:
+    """A speed-up or size ratio: 1.52×, 0.62×, 12.4×."""
+    return MISSING if value is None else f"{value:.2f}×" if value < 10 else f"{value:.1f}×"
+
+
+def times_interval(ratio: Ratio | None) -> str:
+    """The interval of a speed-up: 1.50–1.54."""
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return ""
+    return f"{times(ratio.low)[:-1]}–{times(ratio.high)[:-1]}"
+
+
+def percent(value: float | None, least: float) -> str:
+    """A share of the baseline with one decimal, or with as many as show on which side of the gate it lies.
+
+    0.97996 against a gate of 0.98 is "97.996 %": "98.0 %, failed" would look like a mistake.
+    """
+    if value is None:
+        return MISSING
+    for decimals in range(1, 6):
+        shown = round(value, decimals + 2)
+        if (shown < least) == (value < least):
+            break
+    return f"{100 * value:.{decimals}f}{THIN_SPACE}%"
+
+
+def percent_interval(ratio: Ratio | None) -> str:
+    """The interval of an accuracy ratio, in percent without the sign: 97.4–99.0."""
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return ""
+    return f"{100 * ratio.low:.1f}–{100 * ratio.high:.1f}"
+
+
+def gate_percent(least: float) -> str:
+    """The gate itself: 98 %."""
+    return f"{100 * least:.4g}{THIN_SPACE}%"
+
+
+def size(size_bytes: float | None) -> str:
+    """Bytes in decimal megabytes, as file managers and NVIDIA's documentation count them."""
+    return MISSING if size_bytes is None else f"{significant(size_bytes / 1e6)}{THIN_SPACE}MB"
+
+
+def listed(words: Iterable[object], most: int = 8) -> str:
+    """`a, b and c`; of a long list the first ones and how many more there are."""
+    all_words: Sequence[str] = [str(word) for word in words]
+    if len(all_words) > most:
+        return f"{', '.join(all_words[:most])} and {len(all_words) - most} more"
+    return " and ".join(filter(None, [", ".join(all_words[:-1]), *all_words[-1:]]))
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 case`, `2 cases`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

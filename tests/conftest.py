@@ -1,0 +1,20 @@
+"""Networks that several test modules share. Made once a session; untrained unless they are the embedded ones."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session")
+def untrained_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A YOLOv8n for two classes at 64×64 with random weights, as Ultralytics saves one."""
+    from ultralytics.nn.tasks import DetectionModel
+
+    path = tmp_path_factory.mktemp("weights") / "cat-dog.pt"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = DetectionModel("yolov8n.yaml", ch=3, nc=2, verbose=False)
+    network.names = {0: "cat", 1: "dog"}
+    torch.save({"model": network, "train_args": {"imgsz": 64, "task": "detect"}}, path)
+    return path

@@ -1,0 +1,67 @@
+"""The house: who may know whom, how long a module may be, and that nothing heavy is imported early."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("bench", "fixtures", "reports")
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+# Where heavy packages are allowed to load: not before a case is known to run.
+LIGHT = ("conftest.py", "fixtures/matrix.py", "fixtures/options.py", "fixtures/suite.py", "fixtures/run.py")
+HEAVY = {"torch", "ultralytics", "transformers", "onnxruntime", "onnx", "pandas", "cv2"}
+# What a room hands things to, it does not know.
+FORBIDDEN = {
+    "reports": ("fixtures", "bench", "torch", "pytest"),
+    "fixtures/scoring": ("fixtures.backends", "fixtures.instruments", "fixtures.engines", "reports", "pytest"),
+    "fixtures/instruments": ("fixtures.backends", "fixtures.scoring", "fixtures.engines", "reports", "pytest"),
+    "fixtures/backends": ("fixtures.engines", "fixtures.scoring", "fixtures.instruments", "reports", "pytest"),
+    "fixtures/precision": ("fixtures.backends", "fixtures.models", "fixtures.datasets", "reports", "pytest"),
+    "fixtures/models": ("fixtures.backends", "fixtures.precision", "fixtures.engines", "reports", "pytest"),
+    "fixtures/datasets": ("fixtures.models", "fixtures.backends", "fixtures.precision", "reports", "pytest"),
+}
+
+
+def _imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+    return names
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_a_case_travels_forward_only(room: str):
+    for path in (ROOT / room).rglob("*.py"):
+        backward = {
+            name for name in _imports(path) for ban in FORBIDDEN[room] if name == ban or name.startswith(f"{ban}.")
+        }
+        assert not backward, f"{path.relative_to(ROOT)} imports {backward}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_is_short_enough_to_read_in_one_go(path: Path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 260
+
+
+def test_options_and_plan_import_nothing_heavy():
+    modules = [name.removesuffix(".py").replace("/", ".") for name in LIGHT]
+    code = f"import sys, {', '.join(modules)}; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stdout.split())
+
+
+def test_every_backend_of_the_catalogue_keeps_the_contract():
+    from fixtures.backends import catalogue
+
+    for name in catalogue.NAMES:
+        found = catalogue.backend(name)
+        assert found.name == name
+        for part in ("eats_graph", "file_name", "why_not", "ingredients", "build", "load"):
+            assert hasattr(found, part), f"{name} lacks {part}"
