@@ -59,5 +59,11 @@ def run_bench(*options: str, cwd: Path = ROOT, **more: Any) -> subprocess.Comple
     """
     command = [sys.executable, "-m", "pytest", str(ROOT / "bench"), "--benchmark-only", "-v", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [*command, "--device", "cpu", *options], cwd=cwd, capture_output=True, text=True, timeout=280, check=False, **more
+        [*command, "--device", "cpu", *options],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+        **more,
     )

@@ -101,9 +101,7 @@ def test_junit_agrees_with_the_record(first: tuple[subprocess.CompletedProcess[s
     }  # fmt: skip
 
 
-def test_a_second_run_builds_nothing(
-    first: tuple[subprocess.CompletedProcess[str], Path], cache: Path, tmp_path: Path
-):
+def test_a_second_run_builds_nothing(first: tuple[subprocess.CompletedProcess[str], Path], cache: Path, tmp_path: Path):
     assert first[0].returncode == 0
     done = run_bench(*CLIP, "--engine-cache", str(cache), "--output", str(tmp_path), "-m", "build")
     assert done.returncode == 0

@@ -85,7 +85,7 @@ def test_missing_weights_are_refused(folder: Path):
         load_clip(str(folder), allow_download=False)
 
 
-def test_a_hub_id_without_a_download_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_hub_id_without_a_download_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(BenchError, match=r"nobody/no-clip \(Hugging Face hub or its cache\)"):
         load_clip("nobody/no-clip", allow_download=False)

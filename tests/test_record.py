@@ -109,7 +109,9 @@ def test_a_torn_line_in_the_middle_is_an_error_that_names_the_line(tmp_path: Pat
         read_rows(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 a picture", b"[1, 2]\n", b'{"kind": "end", "session": "x"}\n'])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xd8\xff\xe0 a picture", b"[1, 2]\n", b'{"kind": "end", "session": "x"}\n']
+)
 def test_a_foreign_file_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "foreign"
     path.write_bytes(content)
