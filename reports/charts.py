@@ -15,7 +15,7 @@ from reports.summary import CaseSummary, Ratio
 from reports.svg import MARKER_PX, Point, line, marker, svg, tag, text
 from reports.wording import gate_percent, percent, percent_interval, times, times_interval
 
-WIDTH, HEIGHT = 440, 320
+WIDTH, HEIGHT = 420, 320
 PLOT = Box(left=56, top=16, right=WIDTH - 14, bottom=HEIGHT - 46)
 # Mean advance of a 12 px sans-serif glyph, a little generous: a label must not be wider than its box.
 GLYPH_PX = 6.6
@@ -82,14 +82,19 @@ def backend_shapes(cases: Sequence[CaseSummary]) -> dict[str, int]:
     return {backend: number for number, backend in enumerate(dict.fromkeys(case.backend for case in cases))}
 
 
-def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, Markup]]:
-    """(words, marker) pairs: the shape of each backend, then the filling of each precision."""
+def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, list[tuple[str, Markup]]]]:
+    """(what it tells, (words, marker) pairs): the shape of each backend, then the filling of each precision."""
+
+    def key(shape: int, precision: str) -> Markup:
+        return svg(18, 18, marker((9, 9), shape, precision), class_="key", aria_hidden="true")
+
     drawn = [case for case in cases if _coordinates(case)]
+    if not drawn:
+        return []
     shapes = backend_shapes(cases)
-    backends = [(b, marker((9, 9), shapes[b], "fp32")) for b in dict.fromkeys(case.backend for case in drawn)]
-    precisions = dict.fromkeys(case.precision for case in drawn)
-    fillings = [(precision.upper(), marker((9, 9), 0, precision)) for precision in precisions]
-    return [(words, svg(18, 18, key, class_="key", aria_hidden="true")) for words, key in backends + fillings]
+    backends = [(name, key(shapes[name], "fp32")) for name in dict.fromkeys(case.backend for case in drawn)]
+    precisions = [(name.upper(), key(0, name)) for name in dict.fromkeys(case.precision for case in drawn)]
+    return [("Shape", backends), ("Filling", precisions)]
 
 
 def _coordinates(case: CaseSummary) -> tuple[Ratio, Ratio] | None:
@@ -108,8 +113,9 @@ def _scales(cases: Sequence[CaseSummary], least: float) -> Scales:
     shown = [ratio for ratio in ratios if ratio.value >= FLOOR] or list(ratios)
     worst = min(least, *(max(ratio.low or ratio.value, FLOOR if ratio.value >= FLOOR else 0) for ratio in shown))
     best = max(1.0, *(ratio.high or ratio.value for ratio in shown))
-    margin = max(0.004, 0.12 * (best - worst))
-    return Scales(fastest * math.exp(room), slowest * math.exp(-room), worst - margin, best + margin)
+    # Most engines stand near 100 %: their names need room above and below it.
+    below, above = max(0.004, 0.12 * (best - worst)), max(0.006, 0.25 * (best - worst))
+    return Scales(fastest * math.exp(room), slowest * math.exp(-room), worst - below, best + above)
 
 
 def _panel(cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales | None, least: float) -> Markup:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 # Directions of a label from its point, the most natural first, and how far away it may go. Beyond the
 # first two distances a thin line has to lead from the point to its name.
-DIRECTIONS = ((1, 0), (-1, 0), (0.8, -0.8), (0.8, 0.8), (-0.8, -0.8), (-0.8, 0.8), (0, -1), (0, 1))
+DIRECTIONS = ((1, 0), (-1, 0), (0, -1), (0, 1), (0.8, -0.8), (0.8, 0.8), (-0.8, -0.8), (-0.8, 0.8), (0.3, -1), (0.3, 1))
 DISTANCES_PX = (11, 17, 26, 38, 52, 70, 90)
 LEADER_FROM_PX = 20
 HEIGHT_PX = 13
@@ -27,6 +27,12 @@ class Box:
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return width * height if width > 0 and height > 0 else 0.0
+
+    def distance(self, point: tuple[float, float]) -> float:
+        """From the point to the nearest place of the rectangle; 0 inside it."""
+        x = max(self.left - point[0], 0.0, point[0] - self.right)
+        y = max(self.top - point[1], 0.0, point[1] - self.bottom)
+        return math.hypot(x, y)
 
     def outside(self, frame: "Box") -> float:
         """How many pixels of it stick out of the frame."""
@@ -60,16 +66,26 @@ def place_labels(
     for _ in range(ROUNDS):
         for index, (point, width) in enumerate(zip(points, widths_px, strict=True)):
             taken = [label.box for other, label in enumerate(placed) if label and other != index]
-            placed[index] = _best(point, width, [*taken, *obstacles], frame)
+            others = [*points[:index], *points[index + 1 :]]
+            placed[index] = _best(point, width, [*taken, *obstacles], others, frame)
     return [label for label in placed if label]
 
 
-def _best(point: tuple[float, float], width: float, taken: Sequence[Box], frame: Box) -> Label:
+def _best(
+    point: tuple[float, float],
+    width: float,
+    taken: Sequence[Box],
+    others: Sequence[tuple[float, float]],
+    frame: Box,
+) -> Label:
     def cost(candidate: tuple[float, Box]) -> float:
         distance, box = candidate
-        # Covering something is worse than leaving the frame a little, and that worse than any distance.
+        # Covering something is worst; then leaving the frame; then standing where it would be read as the
+        # name of another point; only then the distance counts.
         covered = sum(box.overlap(other) for other in taken)
-        return 10 * covered + 40 * box.outside(frame) + distance
+        own = box.distance(point)
+        ambiguous = sum(max(0.0, own + 3 - box.distance(other)) for other in others)
+        return 10 * covered + 40 * box.outside(frame) + 6 * ambiguous + distance
 
     candidates = [
         (distance + 0.4 * order, _box(point, width, distance, direction))
@@ -88,6 +104,4 @@ def _box(point: tuple[float, float], width: float, distance: float, direction: t
 
 def nearest_edge(box: Box, point: tuple[float, float]) -> tuple[float, float]:
     """The place on the box at which a line from the point ends."""
-    x = min(max(point[0], box.left), box.right)
-    y = min(max(point[1], box.top), box.bottom)
-    return (x, y) if math.hypot(x - point[0], y - point[1]) > 0 else point
+    return min(max(point[0], box.left), box.right), min(max(point[1], box.top), box.bottom)

@@ -200,10 +200,7 @@ def _evaluation(case: CaseSummary) -> dict[str, Any]:
 
 def _frame(lines: list[dict[str, Any]], columns: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(
-        {
-            name: pd.Series([_typed(line[name], dtype) for line in lines], dtype=dtype)
-            for name, dtype in columns.items()
-        }
+        {name: pd.Series([_typed(line[name], dtype) for line in lines], dtype=dtype) for name, dtype in columns.items()}
     )
 
 

@@ -55,11 +55,11 @@ def find(rows: Sequence[Row]) -> list[Finding]:
 
 
 def place(cases: Iterable[CaseSummary]) -> str:
-    """Model, engine and batches in words: `yolov8n onnxruntime INT8, batch 1 and 8`."""
+    """Model, engine and batches in words: `yolov8n onnxruntime INT8 (batch 1 and 8)`."""
     batches: dict[str, list[int]] = {}
     for case in cases:
         batches.setdefault(f"{case.model} {case.name}", []).append(case.batch)
-    return listed((f"{engine}, batch {listed(sizes)}" for engine, sizes in batches.items()), most=6)
+    return listed((f"{engine} (batch {listed(sizes)})" for engine, sizes in batches.items()), most=6)
 
 
 def gate_sentence(case: CaseSummary, least: float) -> str:
@@ -72,12 +72,12 @@ def gate_sentence(case: CaseSummary, least: float) -> str:
     return f"keeps {shown} of the baseline's {metric.name}"
 
 
-def _per_engine(level: str, said: Iterable[tuple[CaseSummary, str]]) -> Iterator[Finding]:
-    """One finding for all batches of an engine about which the same is said."""
-    groups: dict[tuple[str, str, str], list[CaseSummary]] = {}
+def _together(level: str, said: Iterable[tuple[CaseSummary, str]]) -> Iterator[Finding]:
+    """One finding for all cases about which the same is said."""
+    groups: dict[str, list[CaseSummary]] = {}
     for case, text in said:
-        groups.setdefault((case.model, case.name, text), []).append(case)
-    for (_, _, text), cases in groups.items():
+        groups.setdefault(text, []).append(case)
+    for text, cases in groups.items():
         yield Finding(level, f"{place(cases)}: {text}")
 
 
@@ -111,7 +111,7 @@ def _errors(seen: Session) -> Iterator[Finding]:
                 said.append((case, f"the {question} question stopped with an error: {_first_line(reason)}"))
             elif outcome == "failed" and question != "accuracy":
                 said.append((case, f"the {question} question failed: {_first_line(reason)}"))
-    yield from _per_engine("fail", said)
+    yield from _together("fail", said)
 
 
 def _gate_failures(seen: Session) -> Iterator[Finding]:
@@ -127,38 +127,39 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
         elif ratio.high is not None and ratio.high >= seen.least:
             text += " The interval reaches the gate: more evaluation images would decide."
         said.append((case, text))
-    yield from _per_engine("fail", said)
+    yield from _together("fail", said)
 
 
 def _problems(seen: Session) -> Iterator[Finding]:
     said = [(case, problem) for case in seen.cases for problem in case.problems]
-    yield from _per_engine("fail", said)
+    yield from _together("fail", said)
 
 
 def _slower(seen: Session) -> Iterator[Finding]:
-    """Lower precision that did not pay, against the same backend's FP32 and against the baseline."""
-    slower: dict[tuple[str, str], list[str]] = {}
+    """Lower precision that did not pay: against the same backend's FP32, else against the baseline."""
+    slower: dict[tuple[str, str], dict[str, list[tuple[str, int]]]] = {}
     unclear: list[CaseSummary] = []
     for case in seen.cases:
         if case.precision == BASELINE_PRECISION or case.latency is None:
             continue
-        parts = []
         for backend in dict.fromkeys((case.backend, BASELINE_BACKEND)):
             reference = reference_case(case, seen.cases, backend)
             ratio = speed_ratio(case.latency, reference.latency) if reference and reference.latency else None
             if reference is None or ratio is None:
                 continue
             if (ratio.value if ratio.high is None else ratio.high) < 1:
-                parts.append(f"{times(ratio.value)} {reference.name}")
-            elif ratio.low is not None and ratio.low <= 1 and case not in unclear:
+                of = f" of {reference.name}" if backend != case.backend else ""
+                engines = slower.setdefault((case.model, case.precision.upper()), {})
+                engines.setdefault(case.backend + of, []).append((times(ratio.value), case.batch))
+                break
+            if ratio.low is not None and ratio.low <= 1 and case not in unclear:
                 unclear.append(case)
-        if parts:
-            slower.setdefault((case.model, case.name), []).append(f"{listed(parts)} at batch {case.batch}")
-    for (model, name), parts in slower.items():
-        precision = name.rsplit(" ", 1)[-1]
-        yield Finding(
-            "warn", f"{model} {name}: {precision} is slower than FP32 on this machine: {'; '.join(parts)}."
-        )
+    for (model, precision), engines in slower.items():
+        said = [
+            f"{engine} {listed(ratio for ratio, _ in found)} (batch {listed(batch for _, batch in found)})"
+            for engine, found in engines.items()
+        ]
+        yield Finding("warn", f"{model}: {precision} is slower than FP32 on this machine: {listed(said)}.")
     if unclear:
         yield Finding("info", f"No clear gain over FP32, the interval includes 1×: {place(unclear)}.")
 
@@ -178,7 +179,7 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
         elif isinstance(layers, dict) and layers and not number(layers, case.precision):
             shown = layers_text(layers)
             said.append((case, f"{asked} was asked for, but no layer of the engine computes in it: {shown}."))
-    yield from _per_engine("warn", said)
+    yield from _together("warn", said)
 
 
 def _unsteady(seen: Session) -> Iterator[Finding]:
@@ -226,7 +227,7 @@ def _not_judged(seen: Session) -> Iterator[Finding]:
         if case.gate == "not judged" and not case.problems:
             reason = str(case.answers["accuracy"].get("reason") or "accuracy was not judged")
             said.append((case, _first_line(reason)))
-    yield from _per_engine("info", said)
+    yield from _together("info", said)
 
 
 def _did_not_run(seen: Session) -> Iterator[Finding]:

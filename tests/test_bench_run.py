@@ -73,7 +73,7 @@ def test_the_engine_that_is_scored_is_the_engine_that_was_timed(
     for case in ("clip-image-pytorch-fp32-b1", "clip-image-onnxruntime-int8-b1"):
         hashes = {answers[case, question]["values"]["engine_sha256"] for question in ("build", "speed", "accuracy")}
         assert len(hashes) == 1
-        (folder,) = cache.glob(f"{case}-*")
+        (folder,) = cache.glob(f"{case.removesuffix('-b1')}-*")  # these engines take any batch
         assert hashes == {json.loads((folder / MANIFEST).read_text())["sha256"]}
 
 
@@ -116,7 +116,7 @@ def test_a_damaged_engine_fails_the_gate_and_nothing_else(
     """One layer's weights times four, in an engine that the cache takes for whole."""
     assert first[0].returncode == 0
     damaged = Path(shutil.copytree(cache, tmp_path / "engines"))
-    (folder,) = damaged.glob("clip-image-onnxruntime-fp32-b1-*")
+    (folder,) = damaged.glob("clip-image-onnxruntime-fp32-*")
     _multiply_a_layer(folder / "model.onnx", 4)
     manifest = json.loads((folder / MANIFEST).read_text())
     manifest |= {"sha256": sha256_of(folder / "model.onnx"), "size_bytes": (folder / "model.onnx").stat().st_size}

@@ -63,5 +63,5 @@ def test_every_backend_of_the_catalogue_keeps_the_contract():
     for name in catalogue.NAMES:
         found = catalogue.backend(name)
         assert found.name == name
-        for part in ("eats_graph", "file_name", "why_not", "ingredients", "build", "load"):
+        for part in ("eats_graph", "any_batch", "file_name", "why_not", "ingredients", "build", "load"):
             assert hasattr(found, part), f"{name} lacks {part}"

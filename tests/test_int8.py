@@ -1,7 +1,6 @@
 """FP32 graph → calibrated INT8 graph: what it looks like, and that the method matters."""
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -113,12 +112,15 @@ def test_the_summary_says_what_the_graph_is_and_goes_into_json(made: Made):
     assert set(summary.quantised) == QUANTISED
     assert {kept.name for kept in summary.kept_float} == FLOAT
     assert summary.calibration_images == len(CALIBRATION)
-    ranked = [kept for kept in summary.kept_float if kept.noise is not None]
+    ranked = [kept for kept in summary.kept_float if kept.noise_alone is not None]
     assert [kept.name for kept in ranked] == ["/loud/Conv"]
-    assert summary.noise_quantised == pytest.approx(sum(summary.quantised.values()))
-    assert summary.noise_total == pytest.approx(summary.noise_quantised + sum(kept.noise or 0 for kept in ranked))
-    assert summary.noise_quantised <= Int8Settings().noise_budget < summary.noise_total
-    assert json.loads(json.dumps(asdict(summary)))["quantised"] == summary.quantised
+    assert set(summary.noise_alone) == QUANTISED | {"/loud/Conv"}
+    assert summary.noise <= Int8Settings().noise_budget < summary.noise_of_all
+    assert json.loads(json.dumps(asdict(summary)))["noise_alone"] == summary.noise_alone
+
+
+def test_the_noise_promised_on_calibration_inputs_holds_on_others(made: Made):
+    assert heard(made[0], made[1]) == pytest.approx(made[2].noise, rel=0.5)
 
 
 def test_calibrating_twice_gives_the_same_bytes(made: Made, tmp_path: Path):
@@ -127,7 +129,7 @@ def test_calibrating_twice_gives_the_same_bytes(made: Made, tmp_path: Path):
 
 
 def test_the_maximum_and_no_ranking_destroy_what_the_method_holds(made: Made, tmp_path: Path):
-    naive = Int8Settings(calibrator="max", noise_budget=math.inf)
+    naive = Int8Settings(calibrator="max", noise_budget=1.0)
     summary = to_int8(made[0], tmp_path / "naive.onnx", CALIBRATION, naive, silent)
     assert set(summary.quantised) == QUANTISED | {"/loud/Conv"}
     ours, theirs = heard(made[0], made[1]), heard(made[0], tmp_path / "naive.onnx")
@@ -191,6 +193,13 @@ def test_a_graph_without_layers_is_refused(tmp_path: Path):
     source = export(torch.nn.SiLU(), torch.zeros(2, 3, 32, 32), tmp_path / "silu.onnx", ("images", "output0"))
     with pytest.raises(BenchError, match="no layer"):
         to_int8(source, tmp_path / "int8.onnx", CALIBRATION, Int8Settings(), silent)
+
+
+def test_an_impossible_budget_is_refused_rather_than_called_int8(made: Made, tmp_path: Path):
+    strict = Int8Settings(noise_budget=0.0)
+    with pytest.raises(BenchError, match=r"no layer of fp32\.onnx"):
+        to_int8(made[0], tmp_path / "int8.onnx", CALIBRATION, strict, silent)
+    assert not (tmp_path / "int8.onnx").exists()
 
 
 def test_an_unknown_calibrator_is_refused():

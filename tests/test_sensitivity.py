@@ -1,14 +1,12 @@
 """The noise that a quantised layer adds to the outputs, and which layers that keeps in float."""
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import pytest
 
-from fixtures.precision.layers import find_layers, kept_by_structure
+from fixtures.precision.layers import Layer, find_layers, kept_by_structure
 from fixtures.precision.running import Skeleton
-from fixtures.precision.sensitivity import OutputNoise, choose_float, noise_by_layer
+from fixtures.precision.sensitivity import OutputNoise, Sensitivity
 from tests.small_nets import image_feeds, write_detector
 
 RANDOM = np.random.default_rng(0)
@@ -39,25 +37,49 @@ def test_a_constant_part_of_an_embedding_does_not_hide_noise():
     assert OutputNoise(shifted).of(noisy) == pytest.approx(0.01, rel=0.1)
 
 
-def test_the_noisiest_layers_go_until_the_others_fit_the_budget():
-    noise = {"a": 0.01, "b": 0.30, "c": 0.02, "d": 0.10}
-    assert choose_float(noise, 0.5) == ()
-    assert choose_float(noise, 0.2) == ("b",)
-    assert choose_float(noise, 0.035) == ("b", "d")
-    assert choose_float(noise, 0.0) == ("b", "d", "c", "a")
-
-
-def test_the_layer_behind_the_loud_channel_is_by_far_the_noisiest(tmp_path: Path):
-    model = onnx.load(write_detector(tmp_path / "net.onnx"))
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sensitivity, tuple[Layer, ...], list[str]]:
+    folder = tmp_path_factory.mktemp("sensitivity")
+    model = onnx.load(write_detector(folder / "net.onnx"))
     layers = find_layers(model)
     structural = kept_by_structure(model, layers)
     layers = tuple(layer for layer in layers if layer.name not in structural)
     # Ranges wide enough for everything: what differs is how much of a range a layer really uses.
-    ranges = {layer.activation: 30.0 for layer in layers}
-    ranges[next(layer.activation for layer in layers if layer.name == "/loud/Conv")] = 1500.0
-    seen: list[str] = []
-    noise = noise_by_layer(Skeleton.of(model, tmp_path), layers, ranges, image_feeds(4, seed=0), seen.append)
-    assert list(noise) == [layer.name for layer in layers]
-    assert len(seen) == len(layers)
-    loud = noise.pop("/loud/Conv")
-    assert loud > 5 * max(noise.values()) > 0
+    ranges = {layer.activation: 300.0 if layer.name == "/loud/Conv" else 30.0 for layer in layers}
+    progress: list[str] = []
+    return Sensitivity(Skeleton.of(model, folder), ranges, image_feeds(4, seed=0), progress.append), layers, progress
+
+
+def test_the_layer_behind_the_loud_channel_is_by_far_the_noisiest(detector):
+    sensitivity, layers, _ = detector
+    alone = {layer.name: sensitivity.noise([layer]) for layer in layers}
+    loud = alone.pop("/loud/Conv")
+    assert loud > 5 * max(alone.values()) > 0
+
+
+def test_the_noisiest_layer_goes_first_and_no_more_go_than_the_budget_asks_for(detector):
+    sensitivity, layers, progress = detector
+    others = [layer for layer in layers if layer.name != "/loud/Conv"]
+    budget = 1.01 * sensitivity.noise(others)
+    before = len(progress)
+    verdict = sensitivity.judge(layers, budget)
+    assert list(verdict.quantised) == others
+    assert next(iter(verdict.noise_alone)) == "/loud/Conv"
+    assert verdict.noise <= budget < verdict.noise_of_all
+    assert verdict.noise == sensitivity.noise(verdict.quantised)
+    assert len(progress) - before == len(layers) + 1
+
+
+def test_within_the_budget_at_once_nothing_is_ranked(detector):
+    sensitivity, layers, progress = detector
+    before = len(progress)
+    verdict = sensitivity.judge(layers, 1.0)
+    assert verdict.quantised == layers
+    assert verdict.noise == verdict.noise_of_all
+    assert verdict.noise_alone == {}
+    assert len(progress) == before
+
+
+def test_a_budget_of_nothing_leaves_nothing(detector):
+    sensitivity, layers, _ = detector
+    assert sensitivity.judge(layers, 0.0).quantised == ()

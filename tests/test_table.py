@@ -1,4 +1,5 @@
 import math
+import random
 
 import pandas as pd
 import pytest
@@ -45,8 +46,6 @@ def test_each_side_of_the_speedup_uses_the_half_widths_that_push_it_there() -> N
 
 def test_the_quadrature_interval_covers_the_true_ratio_of_two_noisy_medians() -> None:
     # 95 % intervals of two independent normal estimates: the combined one must cover in about 95 % of trials.
-    import random
-
     rng, covered, trials = random.Random(7), 0, 2000
     for _ in range(trials):
         a, b = rng.gauss(40.0, 0.4), rng.gauss(80.0, 1.2)

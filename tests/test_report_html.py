@@ -1,0 +1,249 @@
+import errno
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports.__main__ import main
+from reports.errors import ReportError
+from reports.html import machine, render, unanswered, write_report
+from reports.record import Recorder
+from reports.summary import summarise
+from reports.table import build_table, records
+from tests.report_rows import accuracy, answered, build, case, end_row, row, session_row, speed
+
+BASELINE = case("pytorch", "fp32")
+INT8 = case("onnxruntime", "int8")
+TENSORRT = case("tensorrt", "int8")
+BROKEN = case("torch-compile", "fp16")
+ROWS = [
+    session_row(),
+    *answered(BASELINE, 80.0),
+    *answered(INT8, 100.0, 0.93),
+    row(BROKEN, "speed", outcome="error", reason="CppCompileError: no compiler\nomp.h: No such file"),
+    row(TENSORRT, "matrix", outcome="skipped", reason="no NVIDIA GPU on this machine"),
+    end_row(1),
+]
+HOSTILE = ["<script>alert(1)</script>", "\"quotes\" & 'more'", "{{ 7 * 7 }}", "x" * 300, "🐈‍⬛ émoji", "a--></style>"]
+
+
+class _Page(HTMLParser):
+    """The visible words of a page, its tags, and what it would load."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.words: list[str] = []
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.loads += [
+            value or "" for name, value in attributes if name in ("src", "href", "xlink:href", "data", "action")
+        ]
+        assert not any(name.startswith("on") for name, _ in attributes)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+
+def _line_of(html: str, case_id: str) -> str:
+    """The words of the row of one case in the main table."""
+    table = html[html.index('id="table"') :]
+    start = table.index(f">{case_id}<")
+    return re.sub(r"<[^>]*>", " ", table[start : table.index("</tr>", start)])
+
+
+def test_the_report_is_three_files_and_no_leftovers(tmp_path: Path) -> None:
+    page = write_report(ROWS, tmp_path / "runs" / "one")
+    assert page == tmp_path / "runs" / "one" / "report.html"
+    assert sorted(os.listdir(page.parent)) == ["report.csv", "report.html", "report.json"]
+
+
+def test_csv_and_json_equal_the_table(tmp_path: Path) -> None:
+    write_report(ROWS, tmp_path)
+    table = build_table(ROWS)
+    read_back = pd.read_csv(
+        tmp_path / "report.csv", dtype=table.dtypes.to_dict(), keep_default_na=False, na_values=[""]
+    )
+    pd.testing.assert_frame_equal(read_back, table, rtol=1e-12)
+    data = json.loads((tmp_path / "report.json").read_text())
+    assert data["table"] == records(table)
+    assert data["session"] == ROWS[0]
+    assert {finding["level"] for finding in data["findings"]} == {"fail", "warn", "info"}
+    assert data["recommendations"][0]["case_ids"] == [BASELINE["id"]]
+    assert [line["metric"] for line in data["metrics"][:2]] == ["mAP50-95", "mAP50"]
+
+
+def test_every_case_id_stands_in_the_page() -> None:
+    text = _Page(render(ROWS)).text
+    assert all(case["id"] in text for case in (BASELINE, INT8, BROKEN, TENSORRT))
+
+
+def test_the_verdict_comes_before_everything_else() -> None:
+    html = render(ROWS)
+    order = [
+        html.index(f'id="{name}"')
+        for name in ("verdict", "ship", "picture", "table", "unanswered", "accuracy", "trust")
+    ]
+    assert order == sorted(order)
+
+
+def test_a_failing_gate_is_shown_as_failed_in_words() -> None:
+    html = render(ROWS)
+    assert re.search(r'<td class="word-fail">fail</td>', html)
+    assert "onnxruntime INT8 fails" in _Page(html).text  # the name of the point in the picture
+    assert 'class="level fail">Failed<' in html
+
+
+def test_a_slower_int8_is_said_plainly_in_the_page() -> None:
+    assert "INT8 is slower than FP32 on this machine" in _Page(render(ROWS)).text
+
+
+def test_what_did_not_run_is_grouped_by_reason_and_told_in_full() -> None:
+    text = _Page(render(ROWS)).text
+    assert "no NVIDIA GPU on this machine" in text
+    assert "CppCompileError: no compiler omp.h: No such file" in text
+    two = [*ROWS, row(case("tensorrt", "fp16"), "matrix", outcome="skipped", reason="no NVIDIA GPU on this machine")]
+    groups = {group["reason"]: group["cases"] for group in unanswered(summarise(two))}
+    assert groups["no NVIDIA GPU on this machine"] == [TENSORRT["id"], "yolov8n-tensorrt-fp16-b8"]
+
+
+def test_an_unfinished_run_says_so() -> None:
+    assert "This run did not finish" in _Page(render(ROWS[:-1])).text
+
+
+def test_a_page_of_nothing_still_says_what_it_is() -> None:
+    text = _Page(render([session_row(), end_row()])).text
+    assert "Nothing was measured in this run." in text
+    assert "No case ran." in text
+
+
+def test_a_cpu_run_says_that_it_tells_nothing_about_a_gpu() -> None:
+    assert "Measured on a CPU: this tells nothing about a GPU." in _Page(render(ROWS)).text
+
+
+def test_a_gpu_run_is_labelled_with_the_name_of_the_card() -> None:
+    text = _Page(render([session_row(gpu="NVIDIA H200"), *ROWS[1:]])).text
+    assert "Measured on one NVIDIA H200." in text
+    assert "tells nothing about a GPU" not in text
+
+
+def test_a_cpu_run_on_a_machine_with_a_gpu_is_a_cpu_run() -> None:
+    session = session_row(gpu="NVIDIA H200")
+    session["settings"]["device"] = "cpu"
+    assert machine(session) == ("Test CPU", "Measured on a CPU: this tells nothing about a GPU.")
+
+
+def test_hashes_versions_sets_and_settings_are_in_the_page() -> None:
+    text = _Page(render(ROWS)).text
+    for fact in ("e4c9" * 16, "onnxruntime 1.32.0", "generated scenes", "tolerance 0.02", "3.11.9", "256"):
+        assert fact in text
+
+
+def test_nothing_is_loaded_and_nothing_is_run() -> None:
+    page = _Page(render(ROWS))
+    assert page.loads == []
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & set(page.tags)
+    assert "default-src 'none'" in render(ROWS)
+    assert not re.search(r"url\(|@import", render(ROWS))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_shown_literally(name: str) -> None:
+    evil = {**case(name, "int8", model=name), "id": f"id {name}"}
+    base = case("pytorch", "fp32", model=name)
+    session = session_row(name=name, why=name, yolo={"name": name, name: name})
+    session["environment"].update(cpu=name, packages={name: name})
+    rows = [
+        session,
+        *answered(base, 80.0),
+        build(evil, notes=[name], layers={name: 3}),
+        speed(evil, 60.0, instrument="host clock", stop_reason=name),
+        accuracy(evil, 0.9, reason=name, details={name: name}),
+        row(case("tensorrt", name), "matrix", outcome="skipped", reason=name),
+        end_row(1),
+    ]
+    page = _Page(render(rows))
+    assert page.open == []
+    assert "script" not in page.tags
+    assert f"id {name}" in page.text
+    assert page.text.count(name) > 10
+
+
+def test_every_tag_of_the_page_is_closed() -> None:
+    assert _Page(render(ROWS)).open == []
+
+
+def test_values_of_a_wrong_type_do_not_break_the_page() -> None:
+    wrong = {
+        "speed": {"images_per_second": "fast", "latency_ms": {"p50": 3, "low": "x"}, "samples": [], "warmup_s": "1"},
+        "build": {"size_bytes": "big", "layers": "all", "notes": None, "build_seconds": None},
+        "accuracy": {"judged": True, "metrics": [{"name": None}, {}], "details": [1], "evaluation_images": "many"},
+    }
+    html = render([session_row(), *(row(INT8, question, values) for question, values in wrong.items()), end_row()])
+    assert INT8["id"] in _Page(html).text
+
+
+def test_missing_figures_are_dashes() -> None:
+    assert _line_of(render([session_row(), speed(INT8, 40.0), end_row()]), INT8["id"]).count("–") >= 6
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_says_how_to_mend_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReportError, match=r"cannot write the report.*\n.*python -m reports render"):
+        write_report(ROWS, tmp_path / "file" / "report")
+
+
+def test_a_full_disk_leaves_the_earlier_report_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    page = write_report(ROWS, tmp_path)
+    before = page.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ReportError, match="No space left on device"):
+        write_report([*ROWS[:-1], end_row(0)], tmp_path)
+    assert page.read_bytes() == before
+    assert len(os.listdir(tmp_path)) == 3
+
+
+def test_rows_without_a_session_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="hold no session"):
+        write_report(ROWS[1:], tmp_path)
+
+
+def test_the_command_renders_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = tmp_path / "rows.jsonl"
+    with Recorder(record) as recorder:
+        for each in ROWS:
+            recorder.write(each)
+    assert main(["render", str(record), "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "out" / "report.html")
+    assert main(["render", str(record)]) == 0
+    assert (tmp_path / "report.csv").exists()
+
+
+def test_the_command_ends_with_2_and_the_message_for_a_foreign_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = tmp_path / "photo.jpg"
+    foreign.write_bytes(b"\xff\xd8\xff")
+    assert main(["render", str(foreign)]) == 2
+    error = capsys.readouterr().err
+    assert "photo.jpg, line 1" in error and "how to mend it" in error

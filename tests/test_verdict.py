@@ -1,0 +1,262 @@
+import pytest
+
+from reports.recommend import Recommendation, recommend
+from reports.verdict import find
+from tests.report_rows import accuracy, answered, build, case, end_row, metric, row, session_row, speed
+
+BASELINE = case("pytorch", "fp32")
+ORT = case("onnxruntime", "fp32")
+FP16 = case("onnxruntime", "fp16")
+INT8 = case("onnxruntime", "int8")
+GOOD = [session_row(), *answered(BASELINE, 80.0), *answered(ORT, 50.0), end_row()]
+
+
+def _texts(rows: list[dict], level: str) -> list[str]:
+    return [finding.text for finding in find(rows) if finding.level == level]
+
+
+def _session(*rows: dict, exit_status: int = 0) -> list[dict]:
+    return [session_row(), *answered(BASELINE, 80.0), *rows, end_row(exit_status)]
+
+
+def _choice(rows: list[dict]) -> Recommendation:
+    (choice,) = recommend(rows)
+    return choice
+
+
+def test_a_good_run_is_one_green_line() -> None:
+    assert [(finding.level, finding.text) for finding in find(GOOD)] == [
+        ("ok", "Nothing failed. All 2 judged cases keep at least 98\u202f% of the FP32 baseline's accuracy.")
+    ]
+
+
+def test_a_failed_gate_says_what_is_kept_and_what_is_asked() -> None:
+    (text,) = _texts(_session(*answered(INT8, 30.0, 0.934), exit_status=1), "fail")
+    assert "yolov8n onnxruntime INT8 (batch 8): fails its gate" in text
+    assert "93.4\u202f% (92.6–94.2) of the baseline's mAP50-95; 98\u202f% is asked" in text
+    assert not _texts(_session(*answered(INT8, 30.0, 0.934)), "ok")
+
+
+def test_a_failed_gate_whose_interval_reaches_it_says_so() -> None:
+    (text,) = _texts(_session(*answered(INT8, 30.0, 0.975)), "fail")
+    assert "The interval reaches the gate" in text
+
+
+def test_a_gate_that_failed_for_another_reason_than_the_ratio_gives_that_reason() -> None:
+    failed = accuracy(INT8, 0.99, outcome="failed", reason="class 3 lost everything")
+    (text,) = _texts(_session(build(INT8), speed(INT8, 30.0), failed), "fail")
+    assert text.endswith("fails its gate: class 3 lost everything")
+
+
+def test_the_gate_of_the_session_is_the_one_that_was_asked_for() -> None:
+    rows = _session(*answered(INT8, 30.0, 0.97))
+    rows[0]["settings"]["tolerance"] = 0.05
+    rows[-2]["outcome"] = "passed"
+    assert not _texts(rows, "fail")
+    assert "95\u202f%" in _texts(rows, "ok")[0]
+
+
+def test_an_error_is_named_with_the_first_line_of_what_happened() -> None:
+    crash = row(INT8, "speed", outcome="error", reason="RuntimeError: out of memory\n  at line 7")
+    (text,) = _texts(_session(build(INT8), crash), "fail")
+    assert text.endswith("the speed question stopped with an error: RuntimeError: out of memory")
+
+
+def test_another_scored_engine_than_the_timed_one_is_a_failure() -> None:
+    rows = _session(build(INT8), speed(INT8, 30.0), accuracy(INT8, 0.99, engine="another"))
+    assert _texts(rows, "fail") == ["yolov8n onnxruntime INT8 (batch 8): scored engine is not the timed engine"]
+
+
+def test_a_precision_that_did_not_pay_is_said_plainly() -> None:
+    rows = _session(*answered(ORT, 50.0), *answered(INT8, 80.6, 0.99))
+    (text,) = _texts(rows, "warn")
+    assert text == "yolov8n: INT8 is slower than FP32 on this machine: onnxruntime 0.62× (batch 8)."
+
+
+def test_a_precision_is_compared_with_the_baseline_where_its_backend_has_no_fp32() -> None:
+    (text,) = _texts(_session(*answered(INT8, 100.0, 0.99)), "warn")
+    assert "INT8 is slower than FP32 on this machine: onnxruntime of pytorch FP32 0.80× (batch 8)" in text
+
+
+def test_a_precision_within_the_noise_is_neither_slower_nor_faster() -> None:
+    rows = _session(*answered(INT8, 80.2, 0.99))
+    assert not _texts(rows, "warn")
+    assert any("No clear gain over FP32" in text for text in _texts(rows, "info"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"layers": {"fp32": 64}}, "FP16 was asked for, but no layer of the engine computes in it: 64 FP32"),
+        ({"notes": ["The runtime computes in FP32 here."]}, "FP16 was asked for, but it computes in FP32"),
+    ],
+)
+def test_a_silent_fp32_engine_is_found_out(values: dict, message: str) -> None:
+    (text,) = _texts(_session(build(FP16, **values), speed(FP16, 30.0), accuracy(FP16, 1.0)), "warn")
+    assert message in text
+
+
+def test_a_kept_fp32_layer_is_no_silent_fp32() -> None:
+    kept = build(INT8, layers={"int8": 57, "fp32": 7}, notes=["The head stays in FP32."])
+    assert not _texts(_session(kept, speed(INT8, 30.0), accuracy(INT8, 0.99)), "warn")
+
+
+def test_unsteady_timings_are_counted_and_named() -> None:
+    (text,) = _texts(_session(build(ORT), speed(ORT, 50.0, steady=False), accuracy(ORT, 1.0)), "warn")
+    assert text.startswith("1 of 2 timings did not become steady")
+    assert "onnxruntime FP32 (batch 8)" in text
+
+
+def test_a_small_evaluation_set_is_mentioned_once_a_model() -> None:
+    small = [
+        accuracy(each, 1.0, small_set=True, evaluation_images=16, spread=0.001)
+        for each in (ORT, case("onnxruntime", "fp32", batch=1))
+    ]
+    (text,) = _texts(_session(*small), "warn")
+    assert "judged on 16 images only" in text
+
+
+def test_a_pass_whose_interval_reaches_below_the_gate_is_noted() -> None:
+    (text,) = _texts(_session(*answered(INT8, 30.0, 0.983)), "info")
+    assert text.startswith("Passed, but not with certainty")
+
+
+def test_a_run_without_its_end_did_not_finish() -> None:
+    assert _texts(GOOD[:-1], "fail") == ["This run did not finish: it shows what was measured before it stopped."]
+
+
+@pytest.mark.parametrize(
+    ("exit_status", "level", "message"),
+    [(1, "fail", "exit status 1, but no row says why"), (2, "warn", "interrupted"), (3, "fail", "internal error")],
+)
+def test_a_bad_exit_status_is_not_hidden(exit_status: int, level: str, message: str) -> None:
+    (text,) = _texts([*GOOD[:-1], end_row(exit_status)], level)
+    assert message in text
+
+
+def test_a_torn_line_is_mentioned() -> None:
+    rows = [*GOOD[:-1], {"kind": "torn", "line": 8, "bytes": 12}]
+    assert "The record was cut off in the middle of line 8; that row is lost." in _texts(rows, "warn")
+
+
+def test_a_missing_baseline_is_mentioned() -> None:
+    rows = [session_row(), *answered(ORT, 50.0), end_row()]
+    assert _texts(rows, "warn") == ["yolov8n, batch 8: no speed-up, because pytorch FP32 was not timed in this run."]
+
+
+def test_what_was_not_judged_is_said_with_its_reason_and_is_no_pass() -> None:
+    rows = [
+        session_row(),
+        speed(BASELINE, 80.0),
+        accuracy(BASELINE, 1.0, judged=False, reason="not judged: untrained weights"),
+        end_row(),
+    ]
+    assert _texts(rows, "ok") == ["Nothing failed. Accuracy was not judged in this run."]
+    assert any("not judged: untrained weights" in text for text in _texts(rows, "info"))
+
+
+def test_cells_that_did_not_run_are_counted() -> None:
+    cell = row(case("tensorrt", "fp16"), "matrix", outcome="skipped", reason="no GPU")
+    assert _texts(_session(cell), "info") == ["1 case did not run; each stands below with its reason."]
+
+
+def test_an_empty_session_is_a_warning_not_a_pass() -> None:
+    assert [(finding.level, finding.text) for finding in find([session_row(), end_row()])] == [
+        ("warn", "Nothing was measured in this run.")
+    ]
+
+
+def test_the_gravest_findings_stand_first() -> None:
+    rows = _session(*answered(ORT, 50.0), *answered(INT8, 80.6, 0.93), *answered(FP16, 30.0, 0.983))
+    levels = [finding.level for finding in find(rows)]
+    assert levels == sorted(levels, key=("fail", "warn", "ok", "info").index)
+    assert {"fail", "warn", "info"} <= set(levels)
+
+
+def test_the_fastest_that_passes_is_recommended_with_its_runner_up() -> None:
+    choice = _choice(_session(*answered(ORT, 50.0), *answered(FP16, 40.0)))
+    assert (choice.engines, choice.case_ids) == (("onnxruntime FP16",), (FP16["id"],))
+    assert "200 img/s, 2.00× (1.97–2.03) the speed of pytorch FP32" in choice.text
+    assert "keeps 100.0\u202f% (99.2–100.8) of the baseline's mAP50-95" in choice.text
+    assert choice.runner_up == "onnxruntime FP32 (160 img/s, 1.60×)"
+
+
+def test_a_faster_engine_that_fails_is_named_and_not_recommended() -> None:
+    choice = _choice(_session(*answered(ORT, 50.0), *answered(INT8, 20.0, 0.93)))
+    assert choice.engines == ("onnxruntime FP32",)
+    assert "Faster, but not to be shipped: onnxruntime INT8 (400 img/s, 4.00×) fails its gate" in choice.text
+
+
+@pytest.mark.parametrize(
+    ("against", "words"),
+    [
+        ([speed(INT8, 20.0), accuracy(INT8, 0.99, engine="another")], "scored engine is not the timed engine"),
+        ([speed(INT8, 20.0)], "was not judged"),
+        ([speed(INT8, 20.0), accuracy(INT8, 0.99), row(INT8, "build", outcome="error", reason="x")], "ended as error"),
+    ],
+)
+def test_an_engine_that_proves_nothing_is_not_recommended(against: list[dict], words: str) -> None:
+    choice = _choice(_session(*answered(ORT, 50.0), *against))
+    assert choice.engines == ("onnxruntime FP32",)
+    assert words in choice.text
+
+
+def test_overlapping_intervals_are_a_tie() -> None:
+    choice = _choice(_session(*answered(ORT, 50.0), *answered(FP16, 49.7)))
+    assert choice.tie
+    assert set(choice.engines) == {"onnxruntime FP32", "onnxruntime FP16"}
+    assert choice.text.startswith("A tie:")
+    assert choice.runner_up == "pytorch FP32 (100 img/s, 1.00×)"
+
+
+def test_the_baseline_is_recommended_where_nothing_that_passes_is_faster() -> None:
+    choice = _choice(_session(*answered(INT8, 20.0, 0.5)))
+    assert choice.engines == ("pytorch FP32",)
+    assert "Nothing that passes is faster than pytorch FP32 itself" in choice.text
+
+
+def test_a_pass_that_is_not_certain_is_recommended_with_that_doubt() -> None:
+    choice = _choice(_session(*answered(INT8, 20.0, 0.983)))
+    assert choice.engines == ("onnxruntime INT8",)
+    assert "The interval reaches below 98\u202f%" in choice.text
+
+
+def test_an_unsteady_winner_is_recommended_with_that_warning() -> None:
+    choice = _choice(_session(build(ORT), speed(ORT, 50.0, steady=False), accuracy(ORT, 1.0)))
+    assert "The timing was not steady" in choice.text
+
+
+def test_nothing_is_recommended_without_judged_accuracy() -> None:
+    judged = {"judged": False, "metrics": [metric("top-1", 1.0, gated=False)]}
+    choice = _choice([session_row(), speed(BASELINE, 80.0), speed(ORT, 50.0), accuracy(ORT, 1.0, **judged)])
+    assert choice.engines == ()
+    assert "No engine's accuracy was judged" in choice.text
+
+
+def test_nothing_is_recommended_where_only_the_baseline_ran() -> None:
+    assert "Only the baseline was timed" in _choice(_session()).text
+
+
+def test_nothing_is_recommended_where_nothing_passes() -> None:
+    choice = _choice([session_row(), *answered(INT8, 20.0, 0.5), end_row()])
+    assert choice.engines == ()
+    assert "Nothing passes: no recommendation. Measured: onnxruntime INT8" in choice.text
+
+
+def test_device_times_are_not_ranked_against_host_times() -> None:
+    device = [build(FP16), speed(FP16, 1.0, instrument="CUDA events"), accuracy(FP16, 1.0)]
+    choice = _choice(_session(*answered(ORT, 50.0), *device))
+    assert choice.engines == ("onnxruntime FP32",)
+    assert "FP16" not in choice.text
+
+
+def test_each_model_and_batch_has_its_own_recommendation() -> None:
+    rows = [session_row()]
+    for model, batch in (("yolov8n", 1), ("yolov8n", 8), ("clip-image", 1)):
+        rows += answered(case("pytorch", "fp32", model=model, batch=batch), 80.0)
+        rows += answered(case("onnxruntime", "fp32", model=model, batch=batch), 50.0)
+    assert [(choice.model, choice.batch) for choice in recommend(rows)] == [
+        ("yolov8n", 1),
+        ("yolov8n", 8),
+        ("clip-image", 1),
+    ]
