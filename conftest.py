@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--batches", "comma-separated batch sizes (default: 1,8)")
     add("--device", f"{', '.join(DEVICES)} (default: cuda where there is a card)", "auto")
     add("--tolerance", "share of the baseline's score that may be lost (default: 0.02)", "0.02")
-    add("--measure-seconds", "time limit for measuring one speed cell (default: 3 on a CPU, 30 on a GPU)")
+    add("--measure-seconds", "time limit for measuring one speed cell (default: 2 on a CPU, 30 on a GPU)")
     add("--engine-cache", "folder of built graphs and engines (default: .engines)")
     add("--output", "folder of the record and the report (default: reports/runs/<session>)")
     group.addoption("--rebuild", action="store_true", default=False, help="build every graph and engine again")
@@ -80,7 +80,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cells = config.stash[BENCH].cells
     for item, (case_id, question) in ours.items():
         case = cells[case_id].case
-        item.add_marker(getattr(pytest.mark, question))
         item.add_marker(pytest.mark.benchmark(timer=ReplayTimer(), group=f"{question} {case.model} b{case.batch}"))
     cases, questions = list(cells), list(QUESTIONS.values())
 

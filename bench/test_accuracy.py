@@ -6,6 +6,8 @@ import pytest
 
 from fixtures.answers import accuracy_values, not_judged_values
 
+pytestmark = pytest.mark.accuracy
+
 
 def test_accuracy(loaded, workbench, tolerance, replay, entry):
     """mAP or zero-shot answers, as a share of the baseline's: less than 1 - tolerance fails."""

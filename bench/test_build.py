@@ -1,6 +1,10 @@
 """How long does the engine take to build and to load, and how large is it?"""
 
+import pytest
+
 from fixtures.answers import build_values
+
+pytestmark = pytest.mark.build
 
 
 def test_build(loaded, replay, entry):

@@ -1,7 +1,11 @@
 """How many images a second does the engine answer, and how long does one call take?"""
 
+import pytest
+
 from fixtures.answers import speed_values
 from fixtures.instruments.sampler import sample
+
+pytestmark = pytest.mark.speed
 
 
 def test_speed(loaded, workbench, sampler_settings, replay, entry):

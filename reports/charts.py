@@ -4,6 +4,7 @@ Backends differ by the shape of the marker and precisions by its filling, so tha
 every point carries its name. Colours come from the page's CSS, so the picture follows light and dark.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +12,19 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from reports.label_layout import Box, nearest_edge, place_labels
-from reports.summary import CaseSummary, Ratio
+from reports.ratio import Ratio
+from reports.summary import CaseSummary
 from reports.svg import MARKER_PX, Point, line, marker, svg, tag, text
 from reports.wording import gate_percent, percent, percent_interval, times, times_interval
 
-WIDTH, HEIGHT = 420, 320
+WIDTH, HEIGHT = 430, 320
 PLOT = Box(left=56, top=16, right=WIDTH - 14, bottom=HEIGHT - 46)
 # Mean advance of a 12 px sans-serif glyph, a little generous: a label must not be wider than its box.
 GLYPH_PX = 6.6
 LONGEST_LABEL = 34
+NAME_GAP_PX = 6
+HAIR_PX = 0.15
+TICK_PX = 38  # the width of `1.25×` and a space
 # Below this ratio an engine is broken, not a little worse. One broken engine must not squeeze the scale on
 # which all others differ by tenths of a percent: it stands on the lower edge, with its ratio in words.
 FLOOR = 0.90
@@ -98,24 +103,34 @@ def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, list[tuple[str, Mark
 
 
 def _coordinates(case: CaseSummary) -> tuple[Ratio, Ratio] | None:
-    """(speed-up, accuracy ratio), for a case that was both timed and judged."""
+    """(speed-up, accuracy ratio), for a case that was timed and judged, and both on the same engine."""
+    if case.problems:
+        return None
     ratio = case.metric.ratio if case.metric and case.gate in ("pass", "fail") else None
     ratio = ratio or (Ratio(1.0, None, None) if case.is_baseline else None)
     return (case.speedup, ratio) if case.speedup and ratio else None
 
 
+def _drawn(case: CaseSummary) -> tuple[Ratio, Ratio]:
+    """The coordinates of a case that is known to have them."""
+    coordinates = _coordinates(case)
+    assert coordinates is not None
+    return coordinates
+
+
 def _scales(cases: Sequence[CaseSummary], least: float) -> Scales:
-    speeds, ratios = zip(*filter(None, map(_coordinates, cases)), strict=True)
+    speeds, ratios = zip(*map(_drawn, cases), strict=True)
     slowest = min(1.0, *(speed.low or speed.value for speed in speeds))
     fastest = max(1.0, *(speed.high or speed.value for speed in speeds))
-    # Room for names on both sides, and a width of at least ±15 % when everything is equally fast.
-    room = max(0.14, 0.12 * math.log(fastest / slowest))
+    # At least ±15 % when everything is equally fast; more on the right, where the fastest has its name.
+    spread = math.log(fastest / slowest)
+    before, after = max(0.14, 0.1 * spread), max(0.2, 0.3 * spread)
     shown = [ratio for ratio in ratios if ratio.value >= FLOOR] or list(ratios)
     worst = min(least, *(max(ratio.low or ratio.value, FLOOR if ratio.value >= FLOOR else 0) for ratio in shown))
     best = max(1.0, *(ratio.high or ratio.value for ratio in shown))
     # Most engines stand near 100 %: their names need room above and below it.
     below, above = max(0.004, 0.12 * (best - worst)), max(0.006, 0.25 * (best - worst))
-    return Scales(fastest * math.exp(room), slowest * math.exp(-room), worst - below, best + above)
+    return Scales(fastest * math.exp(after), slowest * math.exp(-before), worst - below, best + above)
 
 
 def _panel(cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales | None, least: float) -> Markup:
@@ -124,9 +139,7 @@ def _panel(cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales 
     gate_box = Box(PLOT.left, gate_y, PLOT.left + 60, gate_y + 15)
     points, names, bars, markers = [], [], [], []
     for case in cases:
-        coordinates = _coordinates(case)
-        assert coordinates is not None
-        speed, ratio = coordinates
+        speed, ratio = _drawn(case)
         point = (scales.x(speed.value), scales.y(ratio.value))
         broken = ratio.value < scales.worst
         points.append(point)
@@ -136,7 +149,14 @@ def _panel(cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales 
         markers.append(tag("g", tag("title", _hover(case, speed, ratio, least)), drawn_marker))
     around = MARKER_PX + 1
     obstacles = [Box(x - around, y - around, x + around, y + around) for x, y in points] + [gate_box]
-    labels = place_labels(points, [len(name) * GLYPH_PX for name in names], obstacles, PLOT)
+    for case, (x, y) in zip(cases, points, strict=True):
+        speed, ratio = _drawn(case)
+        # Hair-thin, so that a name rather crosses an error bar than a point or another name.
+        if ratio.low is not None and ratio.high is not None:
+            obstacles.append(Box(x - HAIR_PX, scales.y(ratio.high), x + HAIR_PX, scales.y(ratio.low)))
+        if speed.low is not None and speed.high is not None:
+            obstacles.append(Box(scales.x(speed.low), y - HAIR_PX, scales.x(speed.high), y + HAIR_PX))
+    labels = place_labels(points, [len(name) * GLYPH_PX + NAME_GAP_PX for name in names], obstacles, PLOT)
     texts = []
     for case, point, name, label in zip(cases, points, names, labels, strict=True):
         if label.leader:
@@ -182,17 +202,22 @@ def _axes(scales: Scales) -> list[Markup]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round speed-ups in [low, high], 1 always among them if it lies inside; at most eight."""
+    """Round speed-ups in [low, high], the finest set whose marks keep apart on the logarithmic axis.
+
+    1 is always among them if it lies inside: every set of steps has it.
+    """
+    nearest = math.log(high / low) * TICK_PX / (PLOT.right - PLOT.left)
     for steps in (
         (1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
         (1, 1.25, 1.5, 2, 3, 4, 5, 7),
-        (1, 1.5, 2, 3, 5),
+        (1, 1.5, 2, 3, 5, 7),
         (1, 2, 5),
+        (1, 3),
         (1,),
     ):
         ticks = [step * 10.0**power for power in range(-4, 5) for step in steps]
         found = [round(tick, 6) for tick in ticks if low <= tick <= high]
-        if len(found) <= 8:
+        if all(math.log(right / left) >= nearest for left, right in itertools.pairwise(found)):
             break
     return found
 

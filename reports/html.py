@@ -14,8 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import charts, wording
 from reports.errors import ReportError
-from reports.record import Row, last_session
 from reports.recommend import recommend
+from reports.record import Row, last_session
 from reports.summary import CaseSummary, number, summarise, tolerance
 from reports.table import build_metric_table, build_table, layers_text, records, size_ratio
 from reports.verdict import find
@@ -158,17 +158,18 @@ def _write_whole(path: Path, content: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        beside = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
                 # A path on Linux may hold bytes that are no text; a page must not fail because of one.
                 file.write(content.encode("utf-8", "replace"))
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, 0o644)  # mkstemp makes it private; a report is made to be shown
-            os.replace(name, path)
+            beside.chmod(0o644)  # mkstemp makes it private; a report is made to be shown
+            beside.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(name)
+                beside.unlink()
             raise
     except OSError as error:
         raise ReportError(

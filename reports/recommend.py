@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from reports.record import Row, last_session
 from reports.summary import BASELINE_BACKEND, CaseSummary, summarise, tolerance
-from reports.verdict import gate_sentence
-from reports.wording import gate_percent, listed, significant, times, times_interval
+from reports.wording import gate_percent, gate_sentence, listed, significant, times, times_interval
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,10 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
     rest = [case for case in eligible if case not in tied]
     faster = [case for case in ranked if _p50(case) < _p50(best) and case not in eligible]
     sentences = [_tie(tied, least) if len(tied) > 1 else _justification(best, least)]
-    if any(case.values("speed").get("steady") is False for case in tied):
-        sentences.append("The timing was not steady: run it again before you rely on it.")
+    if any(_unsteady(case) for case in tied):
+        sentences.append("Its timing was not steady: run it again before you rely on it.")
+    elif any(case.is_baseline and _unsteady(case) for case in ranked):
+        sentences.append("The baseline's timing was not steady, so that the speed-up is rough.")
     if faster:
         sentences.append(f"Faster, but not to be shipped: {_each_against(faster, least)}.")
     return Recommendation(
@@ -85,6 +86,10 @@ def _may_ship(case: CaseSummary) -> bool:
     """Passed its gate, on the engine that was timed. The baseline needs no gate: it is what is promised."""
     judged = case.gate == "pass" or (case.is_baseline and case.gate != "fail")
     return judged and case.status == "passed" and not case.problems
+
+
+def _unsteady(case: CaseSummary) -> bool:
+    return case.values("speed").get("steady") is False
 
 
 def _overlap(one: CaseSummary, other: CaseSummary) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from reports.ratio import speed_ratio
 from reports.record import Row, last_session
 from reports.summary import (
     BASELINE_BACKEND,
@@ -11,12 +12,11 @@ from reports.summary import (
     CaseSummary,
     number,
     reference_case,
-    speed_ratio,
     summarise,
     tolerance,
 )
 from reports.table import layers_text
-from reports.wording import counted, gate_percent, listed, percent, percent_interval, times
+from reports.wording import counted, gate_percent, gate_sentence, listed, place, times
 
 LEVELS = ("fail", "warn", "ok", "info")
 
@@ -52,24 +52,6 @@ def find(rows: Sequence[Row]) -> list[Finding]:
     if not any(finding.level == "fail" for finding in found):
         found += _nothing_failed(seen)
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
-
-
-def place(cases: Iterable[CaseSummary]) -> str:
-    """Model, engine and batches in words: `yolov8n onnxruntime INT8 (batch 1 and 8)`."""
-    batches: dict[str, list[int]] = {}
-    for case in cases:
-        batches.setdefault(f"{case.model} {case.name}", []).append(case.batch)
-    return listed((f"{engine} (batch {listed(sizes)})" for engine, sizes in batches.items()), most=6)
-
-
-def gate_sentence(case: CaseSummary, least: float) -> str:
-    """What the gate found: `keeps 93.4 % (92.0–94.8) of the baseline's mAP50-95`."""
-    metric = case.metric
-    if metric is None or metric.ratio is None:
-        return "no ratio was recorded"
-    interval = percent_interval(metric.ratio)
-    shown = percent(metric.ratio.value, least) + (f" ({interval})" if interval else "")
-    return f"keeps {shown} of the baseline's {metric.name}"
 
 
 def _together(level: str, said: Iterable[tuple[CaseSummary, str]]) -> Iterator[Finding]:
@@ -174,11 +156,11 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
         layers = build.get("layers")
         told = [str(note) for note in build.get("notes") or [] if COMPUTES_IN_FP32.search(str(note))]
         asked = case.precision.upper()
+        computing = number(layers, case.precision) if isinstance(layers, dict) else None
         if told:
-            said.append((case, f"{asked} was asked for, but it computes in FP32: {_first_line(told[0])}"))
-        elif isinstance(layers, dict) and layers and not number(layers, case.precision):
-            shown = layers_text(layers)
-            said.append((case, f"{asked} was asked for, but no layer of the engine computes in it: {shown}."))
+            said.append((case, f"{'only partly' if computing else 'not really'} {asked}: {_first_line(told[0])}"))
+        elif isinstance(layers, dict) and layers and not computing:
+            said.append((case, f"not really {asked}: its layers compute in {layers_text(layers)}."))
     yield from _together("warn", said)
 
 

@@ -4,7 +4,8 @@ in different ways."""
 import math
 from collections.abc import Iterable, Sequence
 
-from reports.summary import Ratio
+from reports.ratio import Ratio
+from reports.summary import CaseSummary
 
 MISSING = "–"
 THIN_SPACE = "\u202f"
@@ -74,3 +75,21 @@ def listed(words: Iterable[object], most: int = 8) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 case`, `2 cases`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def place(cases: Iterable[CaseSummary]) -> str:
+    """Model, engine and batches in words: `yolov8n onnxruntime INT8 (batch 1 and 8)`."""
+    batches: dict[str, list[int]] = {}
+    for case in cases:
+        batches.setdefault(f"{case.model} {case.name}", []).append(case.batch)
+    return listed((f"{engine} (batch {listed(sizes)})" for engine, sizes in batches.items()), most=6)
+
+
+def gate_sentence(case: CaseSummary, least: float) -> str:
+    """What the gate found: `keeps 93.4 % (92.0–94.8) of the baseline's mAP50-95`."""
+    metric = case.metric
+    if metric is None or metric.ratio is None:
+        return "no ratio was recorded"
+    interval = percent_interval(metric.ratio)
+    shown = percent(metric.ratio.value, least) + (f" ({interval})" if interval else "")
+    return f"keeps {shown} of the baseline's {metric.name}"

@@ -98,7 +98,7 @@ def test_a_file_is_no_folder(folder: Path):
 
 def test_a_folder_of_another_architecture_is_refused(folder: Path):
     config = json.loads((folder / "config.json").read_text())
-    config["vision_config"]["hidden_size"] = 64
+    config["vision_config"]["hidden_size"] *= 2
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(BenchError, match="CLIP weights cannot be loaded"):
         load_clip(str(folder), allow_download=False)

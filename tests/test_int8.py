@@ -176,6 +176,22 @@ def test_a_transformer_is_quantised_in_its_linear_layers_and_not_in_its_attentio
         assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) > 0.99
 
 
+def test_a_layer_that_reads_the_input_itself_is_quantised_too(tmp_path: Path):
+    network = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.GELU(), torch.nn.Linear(64, 8))
+    source = export(network, torch.zeros(2, 32), tmp_path / "fp32.onnx", ("features", "output0"))
+    feeds = [{"features": rows[None]} for rows in np.random.default_rng(0).normal(size=(16, 32)).astype(np.float32)]
+    summary = to_int8(source, tmp_path / "int8.onnx", feeds, Int8Settings(), silent)
+    assert len(summary.quantised) == 1
+    graph = onnx.load(tmp_path / "int8.onnx").graph
+    assert next(node.op_type for node in graph.node if "features" in node.input) == "QuantizeLinear"
+
+
+def test_calibration_inputs_that_are_not_numbers_are_refused(made: Made, tmp_path: Path):
+    broken = [*CALIBRATION, {"images": np.full((1, 3, 32, 32), np.nan, np.float32)}]
+    with pytest.raises(BenchError, match="out of its range"):
+        to_int8(made[0], tmp_path / "nan.onnx", broken, Int8Settings(), silent)
+
+
 def test_an_empty_calibration_set_is_refused(made: Made, tmp_path: Path):
     with pytest.raises(BenchError, match="no calibration inputs"):
         to_int8(made[0], tmp_path / "none.onnx", [], Int8Settings(), silent)

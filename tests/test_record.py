@@ -105,7 +105,7 @@ def test_a_torn_line_in_the_middle_is_an_error_that_names_the_line(tmp_path: Pat
     _write(path, session_row(), build(CASE), end_row())
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], lines[1][:40], lines[2]]) + "\n")
-    with pytest.raises(ReportError, match="line 2: .*no JSON object"):
+    with pytest.raises(ReportError, match=r"line 2: .*no JSON object"):
         read_rows(path)
 
 

@@ -72,7 +72,7 @@ def _line_of(html: str, case_id: str) -> str:
 def test_the_report_is_three_files_and_no_leftovers(tmp_path: Path) -> None:
     page = write_report(ROWS, tmp_path / "runs" / "one")
     assert page == tmp_path / "runs" / "one" / "report.html"
-    assert sorted(os.listdir(page.parent)) == ["report.csv", "report.html", "report.json"]
+    assert sorted(path.name for path in page.parent.iterdir()) == ["report.csv", "report.html", "report.json"]
 
 
 def test_csv_and_json_equal_the_table(tmp_path: Path) -> None:
@@ -109,6 +109,20 @@ def test_a_failing_gate_is_shown_as_failed_in_words() -> None:
     assert re.search(r'<td class="word-fail">fail</td>', html)
     assert "onnxruntime INT8 fails" in _Page(html).text  # the name of the point in the picture
     assert 'class="level fail">Failed<' in html
+
+
+def test_an_engine_that_cannot_be_trusted_is_not_drawn() -> None:
+    rows = [session_row(), *answered(BASELINE, 80.0), speed(INT8, 50.0), accuracy(INT8, 0.99, engine="another")]
+    page = _Page(render(rows))
+    assert "cannot be trusted: onnxruntime INT8 (batch 8)" in page.text
+    assert page.tags.count("polygon") == 1 + 2  # the baseline, and the key of its shape and filling
+
+
+def test_bytes_that_are_no_text_do_not_break_a_report(tmp_path: Path) -> None:
+    odd = "weights-\udcff.pt"  # how Python names a file whose name is no UTF-8
+    rows = [session_row(why=odd), *answered(case("pytorch", "fp32", model=odd), 80.0), end_row()]
+    write_report(rows, tmp_path)
+    assert "weights-?.pt" in (tmp_path / "report.html").read_text()
 
 
 def test_a_slower_int8_is_said_plainly_in_the_page() -> None:
@@ -220,7 +234,7 @@ def test_a_full_disk_leaves_the_earlier_report_whole(tmp_path: Path, monkeypatch
     with pytest.raises(ReportError, match="No space left on device"):
         write_report([*ROWS[:-1], end_row(0)], tmp_path)
     assert page.read_bytes() == before
-    assert len(os.listdir(tmp_path)) == 3
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_rows_without_a_session_are_refused(tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def test_a_constant_part_of_an_embedding_does_not_hide_noise():
     assert OutputNoise(shifted).of(noisy) == pytest.approx(0.01, rel=0.1)
 
 
+def test_a_channel_that_never_varies_is_measured_against_its_size():
+    single = [{"out": np.array([[2.0, 0.0]])}]
+    off = [{"out": np.array([[2.2, 0.0]])}]
+    assert OutputNoise(single).of(off) == pytest.approx(0.01 / 2)
+
+
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sensitivity, tuple[Layer, ...], list[str]]:
     folder = tmp_path_factory.mktemp("sensitivity")

@@ -4,7 +4,8 @@ import random
 import pandas as pd
 import pytest
 
-from reports.summary import Latency, speed_ratio, summarise
+from reports.ratio import Latency, speed_ratio
+from reports.summary import summarise
 from reports.table import COLUMNS, build_metric_table, build_table, layers_text, records
 from tests.report_rows import accuracy, answered, build, case, metric, row, session_row, speed
 

@@ -87,8 +87,11 @@ def test_a_precision_within_the_noise_is_neither_slower_nor_faster() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"layers": {"fp32": 64}}, "FP16 was asked for, but no layer of the engine computes in it: 64 FP32"),
-        ({"notes": ["The runtime computes in FP32 here."]}, "FP16 was asked for, but it computes in FP32"),
+        ({"layers": {"fp32": 64}}, "not really FP16: its layers compute in 64 FP32"),
+        (
+            {"layers": {"fp16": 9, "fp32": 55}, "notes": ["The runtime computes in FP32 here."]},
+            "only partly FP16: The runtime computes in FP32 here.",
+        ),
     ],
 )
 def test_a_silent_fp32_engine_is_found_out(values: dict, message: str) -> None:
@@ -223,7 +226,13 @@ def test_a_pass_that_is_not_certain_is_recommended_with_that_doubt() -> None:
 
 def test_an_unsteady_winner_is_recommended_with_that_warning() -> None:
     choice = _choice(_session(build(ORT), speed(ORT, 50.0, steady=False), accuracy(ORT, 1.0)))
-    assert "The timing was not steady" in choice.text
+    assert "Its timing was not steady" in choice.text
+
+
+def test_an_unsteady_baseline_makes_the_speedup_rough() -> None:
+    choice = _choice([*_session(*answered(ORT, 50.0)), speed(BASELINE, 80.0, steady=False)])
+    assert choice.engines == ("onnxruntime FP32",)
+    assert "The baseline's timing was not steady" in choice.text
 
 
 def test_nothing_is_recommended_without_judged_accuracy() -> None:
