@@ -116,6 +116,12 @@ def test_torch_compile_without_a_compiler_says_what_to_install(monkeypatch: pyte
     assert "apt install g++" in catalogue.why_not("torch-compile", "fp32", "cpu")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+@pytest.mark.parametrize("name", ["pytorch", "torch-compile"])
+def test_a_card_that_pytorch_cannot_see_is_a_reason(name: str):
+    assert "sees no CUDA device" in catalogue.why_not(name, "fp32", "cuda")
+
+
 def test_the_cpu_provider_does_not_answer_for_a_gpu():
     assert "CPU provider" in catalogue.why_not("onnxruntime", "fp32", "cuda")
 
