@@ -38,7 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--device", f"{', '.join(DEVICES)} (default: cuda where there is a card)", "auto")
     add("--tolerance", "share of the baseline's score that may be lost (default: 0.02)", "0.02")
     add("--measure-seconds", "time limit for measuring one speed cell (default: 2 on a CPU, 30 on a GPU)")
+    add("--energy-seconds", "length of the energy pass of a cell on a GPU, 0 for none (default: 5)", "5")
     add("--engine-cache", "folder of built graphs and engines (default: .engines)")
+    add("--engine-cache-limit", "GB that the cache may hold, 0 for no limit (default: 20)", "20")
+    add("--trt-workspace", "MiB that a TensorRT builder may use for tactics, 0 for all (default: 4096)", "4096")
+    add("--trt-level", "TensorRT's builder optimisation level, 0 to 5 (default: 3)", "3")
     add("--output", "folder of the record and the report (default: reports/runs/<session>)")
     group.addoption("--rebuild", action="store_true", default=False, help="build every graph and engine again")
 
@@ -46,7 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     names = (
         "suite", "yolo", "clip", "coco_images", "coco_annotations", "calibration_images", "models", "backends",
-        "precisions", "batches", "device", "tolerance", "measure_seconds", "engine_cache", "output", "rebuild",
+        "precisions", "batches", "device", "tolerance", "measure_seconds", "energy_seconds", "engine_cache",
+        "engine_cache_limit", "output", "rebuild", "trt_workspace", "trt_level",
     )  # fmt: skip
     try:
         options = Options.from_values({name: config.getoption(name) for name in names}, ROOT)

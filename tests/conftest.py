@@ -6,6 +6,15 @@ import pytest
 import torch
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the real thing run where the real thing is."""
+    if not torch.cuda.is_available():
+        reason = pytest.mark.skip(reason=f"PyTorch {torch.__version__} sees no CUDA device here")
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(reason)
+
+
 @pytest.fixture(scope="session")
 def untrained_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A YOLOv8n for two classes at 64×64 with random weights, as Ultralytics saves one."""

@@ -17,7 +17,8 @@ def raw_options(**changed: str | bool) -> dict[str, str | bool]:
         "precisions", "batches", "measure_seconds", "engine_cache", "output",
     )  # fmt: skip
     raw: dict[str, str | bool] = dict.fromkeys(names, "")
-    return raw | {"suite": "auto", "device": "auto", "tolerance": "0.02", "rebuild": False} | changed
+    numbers = {"tolerance": "0.02", "energy_seconds": "5", "engine_cache_limit": "20", "trt_workspace": "4096"}
+    return raw | {"suite": "auto", "device": "auto", "trt_level": "3", "rebuild": False} | numbers | changed
 
 
 def write_coco(folder: Path, images: int = 6, side: int = 160) -> tuple[Path, Path]:

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from fixtures.backends import catalogue
-from fixtures.backends.base import Job
+from fixtures.backends.base import Built, Job
 from fixtures.backends.onnx_runtime import layers_of
+from fixtures.backends.pytorch_eager import PyTorchEager
 from fixtures.backends.torch_compile import TorchCompile
 from fixtures.matrix import Case
 from fixtures.models.export import export_onnx
@@ -19,6 +20,7 @@ from fixtures.precision.fp16 import to_fp16
 from fixtures.precision.int8 import Int8Settings, to_int8
 
 BATCH = 2
+TASK = "detection"
 
 
 class Small(nn.Module):
@@ -55,7 +57,7 @@ def _job(backend: str, precision: str, graphs: dict[str, Path]) -> Job:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("name", catalogue.NAMES)
+@pytest.mark.parametrize("name", [name for name in catalogue.NAMES if not catalogue.why_not(name, "fp32", "cpu", TASK)])
 def test_an_engine_answers_like_the_module_it_was_built_from(
     name: str, precision: str, graphs: dict[str, Path], tmp_path: Path
 ):
@@ -107,28 +109,28 @@ def test_fp16_on_a_cpu_without_it_is_said_plainly(
 
 @pytest.mark.parametrize("name", ["pytorch", "torch-compile"])
 def test_int8_of_a_module_is_refused_with_a_reason(name: str):
-    assert "ONNX graph" in catalogue.why_not(name, "int8", "cpu")
+    assert "ONNX graph" in catalogue.why_not(name, "int8", "cpu", TASK)
 
 
 def test_torch_compile_without_a_compiler_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    assert "apt install g++" in catalogue.why_not("torch-compile", "fp32", "cpu")
+    assert "apt install g++" in catalogue.why_not("torch-compile", "fp32", "cpu", TASK)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 @pytest.mark.parametrize("name", ["pytorch", "torch-compile"])
 def test_a_card_that_pytorch_cannot_see_is_a_reason(name: str):
-    assert "sees no CUDA device" in catalogue.why_not(name, "fp32", "cuda")
+    assert "sees no CUDA device" in catalogue.why_not(name, "fp32", "cuda", TASK)
 
 
 def test_the_cpu_provider_does_not_answer_for_a_gpu():
-    assert "CPU provider" in catalogue.why_not("onnxruntime", "fp32", "cuda")
+    assert "CPU provider" in catalogue.why_not("onnxruntime", "fp32", "cuda", TASK)
 
 
 def test_a_backend_whose_package_is_missing_is_listed_not_raised(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(catalogue.CATALOGUE, "absent", "fixtures.backends.no_such_module:Nothing")
-    assert "cannot be imported" in catalogue.why_not("absent", "fp32", "cpu")
+    assert "cannot be imported" in catalogue.why_not("absent", "fp32", "cpu", TASK)
 
 
 def test_layers_are_counted_by_the_type_they_compute_in(graphs: dict[str, Path]):
@@ -144,4 +146,26 @@ def test_a_simulated_int8_layer_counts_as_fp32(graphs: dict[str, Path], tmp_path
     built = catalogue.backend("onnxruntime").build(_job("onnxruntime", "int8", {"int8": path}), tmp_path / "engine")
     assert sum(built.layers.values()) == 3
     assert built.layers["fp32"] >= 1
-    assert "Read its accuracy, not its speed" in built.notes[0]
+    assert "Read its accuracy, not its speed" in built.simulated
+    assert not built.shortfall("int8")
+
+
+@pytest.mark.parametrize(
+    ("asked", "layers", "fine"),
+    [
+        ("fp32", {"fp32": 3}, True),
+        ("fp32", {"fp32": 2, "fp16": 1}, False),
+        ("fp16", {"fp16": 2, "fp32": 2}, True),
+        ("fp16", {"fp32": 3}, False),
+        ("int8", {"int8": 1, "fp16": 2}, False),
+        ("fp16", {}, False),
+    ],
+)
+def test_an_engine_that_is_not_what_was_asked_for_is_told(asked: str, layers: dict[str, int], fine: bool):
+    assert bool(Built(layers).shortfall(asked)) is not fine
+
+
+def test_a_backend_made_for_one_task_refuses_the_other(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(PyTorchEager, "tasks", ("detection",))
+    assert catalogue.why_not("pytorch", "fp32", "cpu", "detection") == ""
+    assert "made for detection" in catalogue.why_not("pytorch", "fp32", "cpu", "zero-shot")

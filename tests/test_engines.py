@@ -1,9 +1,12 @@
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fixtures.engines import MANIFEST, EngineCache
+from fixtures.cache_room import LOCKS, MANIFEST
+from fixtures.engines import CacheState, EngineCache
 from fixtures.errors import BenchError
 
 
@@ -40,25 +43,111 @@ def test_another_ingredient_is_another_engine(tmp_path: Path):
     assert build.calls == 2
 
 
-@pytest.mark.parametrize("damage", ["truncate", "change", "no manifest", "torn manifest", "no file"])
-def test_a_damaged_engine_is_built_again(tmp_path: Path, damage: str):
-    build = Builder()
-    path = EngineCache(tmp_path).get("case", "f", {}, build).path
+def _truncate(path: Path) -> None:
+    path.write_bytes(b"eng")
+
+
+def _change(path: Path) -> None:
+    path.write_bytes(b"enginE")
+
+
+def _tear_the_manifest(path: Path) -> None:
     manifest = path.parent / MANIFEST
-    if damage == "truncate":
-        path.write_bytes(b"eng")
-    elif damage == "change":
-        path.write_bytes(b"enginE")
-    elif damage == "no file":
-        path.unlink()
-    elif damage == "no manifest":
-        manifest.unlink()
-    else:
-        manifest.write_text(manifest.read_text()[:20])
-    again = EngineCache(tmp_path).get("case", "f", {}, build)
+    manifest.write_text(manifest.read_text()[:20])
+
+
+def _empty_the_manifest(path: Path) -> None:
+    (path.parent / MANIFEST).write_text("[]")
+
+
+def _lose_the_manifest(path: Path) -> None:
+    (path.parent / MANIFEST).unlink()
+
+
+def _make_it_from_something_else(path: Path) -> None:
+    manifest = path.parent / MANIFEST
+    manifest.write_text(manifest.read_text().replace('"graph": "a"', '"graph": "b"'))
+
+
+def _link_the_file_elsewhere(path: Path) -> None:
+    elsewhere = path.parent.parent / "elsewhere"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+def _link_the_folder_elsewhere(path: Path) -> None:
+    elsewhere = path.parent.parent / "elsewhere"
+    path.parent.rename(elsewhere)
+    path.parent.symlink_to(elsewhere)
+
+
+def _put_a_file_in_place_of_the_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+    path.parent.write_bytes(b"in the way")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        _truncate,
+        _change,
+        _tear_the_manifest,
+        _empty_the_manifest,
+        _lose_the_manifest,
+        _make_it_from_something_else,
+        _link_the_file_elsewhere,
+        _link_the_folder_elsewhere,
+        _put_a_file_in_place_of_the_folder,
+    ],
+)
+def test_a_damaged_or_foreign_engine_is_built_again(tmp_path: Path, damage: Callable[[Path], None]):
+    build = Builder()
+    path = EngineCache(tmp_path).get("case", "f", {"graph": "a"}, build).path
+    damage(path)
+    again = EngineCache(tmp_path).get("case", "f", {"graph": "a"}, build)
     assert build.calls == 2
     assert again.path.read_bytes() == b"engine"
+    assert not again.path.is_symlink()
     assert not again.cached
+    assert EngineCache(tmp_path).get("case", "f", {"graph": "a"}, build).cached
+
+
+def test_an_engine_copied_under_the_name_of_another_is_not_run(tmp_path: Path):
+    cache = EngineCache(tmp_path)
+    one = cache.get("case", "f", {"batch": 1}, Builder(b"one")).path
+    eight = cache.get("case", "f", {"batch": 8}, Builder(b"eight")).path
+    shutil.rmtree(eight.parent)
+    shutil.copytree(one.parent, eight.parent)
+    assert cache.get("case", "f", {"batch": 8}, Builder(b"eight")).path.read_bytes() == b"eight"
+
+
+def test_what_a_compiler_adds_beside_its_engine_does_not_spoil_it(tmp_path: Path):
+    build = Builder()
+    path = EngineCache(tmp_path).get("case", "f", {}, build).path
+    (path.parent / "kernels").mkdir()
+    (path.parent / "kernels" / "kernel.so").touch()
+    assert EngineCache(tmp_path).get("case", "f", {}, build).cached
+    EngineCache(tmp_path, rebuild=True).get("case", "f", {}, build)
+    assert not (path.parent / "kernels").exists()
+
+
+def test_an_engine_is_built_where_it_stays(tmp_path: Path):
+    """Compilers keep absolute paths in what they write; after a move they would compile again."""
+
+    def build(path: Path) -> dict[str, object]:
+        path.write_text(str(path))
+        return {}
+
+    artifact = EngineCache(tmp_path).get("case", "f", {}, build)
+    assert artifact.path.read_text() == str(artifact.path)
+
+
+def test_ingredients_may_be_tuples(tmp_path: Path):
+    build = Builder()
+    for _ in range(2):
+        EngineCache(tmp_path).get("case", "f", {"shape": (1, 3)}, build)
+    assert build.calls == 1
 
 
 def test_rebuild_builds_once_a_session(tmp_path: Path):
@@ -71,20 +160,81 @@ def test_rebuild_builds_once_a_session(tmp_path: Path):
     assert not second.cached  # this session built it, if not just now
 
 
-def test_a_failed_build_leaves_nothing_behind(tmp_path: Path):
+@pytest.mark.parametrize("error", [RuntimeError("builder crashed"), KeyboardInterrupt()])
+def test_a_failed_build_leaves_nothing_behind(tmp_path: Path, error: BaseException):
     def fail(path: Path) -> dict[str, object]:
         path.write_bytes(b"half")
-        raise RuntimeError("builder crashed")
+        raise error
 
-    with pytest.raises(RuntimeError, match="builder crashed"):
-        EngineCache(tmp_path).get("case", "f", {}, fail)
-    assert list(tmp_path.iterdir()) == []
+    cache = EngineCache(tmp_path)
+    with pytest.raises(type(error)):
+        cache.get("case", "f", {}, fail)
+    assert [path for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+    assert list((tmp_path / LOCKS).glob("*.holder")) == []
+    said: list[str] = []
+    EngineCache(tmp_path, progress=said.append).get("case", "f", {}, Builder())
+    assert said == []  # the lock is free: nobody waited
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
+    cache = EngineCache(tmp_path / "file" / "cache")
     with pytest.raises(BenchError, match=r"(?s)file.*--engine-cache"):
-        EngineCache(tmp_path / "file" / "cache").get("case", "f", {}, Builder())
+        cache.get("case", "f", {}, Builder())
+    with pytest.raises(BenchError, match=r"(?s)file.*--engine-cache"):
+        cache.side_file("timing.cache")
+    with pytest.raises(BenchError, match=r"(?s)file.*--engine-cache"), cache.lock("timing.cache"):
+        pytest.fail("a lock without a file")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_is_named(tmp_path: Path):
+    def build(path: Path) -> dict[str, object]:
+        path.write_bytes(b"half")
+        Path("/dev/full").write_bytes(b"the other half")
+        return {}
+
+    with pytest.raises(BenchError, match=r"(?s)No space left on device.*free some space"):
+        EngineCache(tmp_path).get("case", "f", {}, build)
+    assert [path for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_a_folder_that_can_only_be_read_serves_what_it_holds(tmp_path: Path):
+    EngineCache(tmp_path).get("case", "f", {}, Builder())
+    shutil.rmtree(tmp_path / LOCKS)
+    (tmp_path / LOCKS).write_text("in the way")  # as good as read-only, also for root
+    build = Builder()
+    assert EngineCache(tmp_path).get("case", "f", {}, build).cached
+    assert build.calls == 0
+    with pytest.raises(BenchError, match="cannot be written"):
+        EngineCache(tmp_path).get("another", "f", {}, build)
+    with pytest.raises(BenchError, match="cannot be written"):
+        EngineCache(tmp_path, rebuild=True).get("case", "f", {}, build)
+
+
+def test_a_side_file_is_shared_and_no_artifact(tmp_path: Path):
+    cache = EngineCache(tmp_path, limit_bytes=1)
+    path = cache.side_file("timing.cache")
+    with cache.lock("timing.cache"):
+        path.write_bytes(bytes(100))
+    cache.get("case", "f", {}, Builder())
+    assert EngineCache(tmp_path).side_file("timing.cache").read_bytes() == bytes(100)
+    assert cache.describe().artifacts == 1
+    with pytest.raises(ValueError, match=r"\.\./escape"):
+        cache.side_file("../escape")
+
+
+def test_the_cache_describes_itself(tmp_path: Path):
+    cache = EngineCache(tmp_path, limit_bytes=10_000)
+    assert cache.describe() == CacheState(artifacts=0, total_bytes=0, limit_bytes=10_000)
+    paths = [cache.get("case", "f", {"batch": batch}, Builder()).path for batch in (1, 8)]
+    size = sum(file.stat().st_size for path in paths for file in path.parent.iterdir())
+    assert cache.describe() == CacheState(artifacts=2, total_bytes=size, limit_bytes=10_000)
+
+
+def test_a_negative_limit_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="-1 bytes"):
+        EngineCache(tmp_path, limit_bytes=-1)
 
 
 def test_the_manifest_says_what_the_engine_was_made_from(tmp_path: Path):

@@ -24,7 +24,7 @@ def test_every_combination_is_there_once():
 
 
 def test_a_cell_that_cannot_run_stays_and_says_why():
-    cells = _plan(lambda backend, precision: "no INT8" if (backend, precision) == ("pytorch", "int8") else "")
+    cells = _plan(lambda backend, precision, _: "no INT8" if (backend, precision) == ("pytorch", "int8") else "")
     reasons = {cell.case.id: cell.reason for cell in cells}
     assert reasons["yolov8n-pytorch-int8-b1"] == "no INT8"
     assert reasons["yolov8n-pytorch-fp32-b1"] == ""
@@ -37,10 +37,15 @@ def test_the_baseline_of_a_model_comes_before_its_other_cells():
     assert [case.model for case in cases] == ["yolov8n"] * 8 + ["clip-image"] * 8
 
 
-def test_backends_are_asked_once_a_precision():
+def test_backends_are_asked_once_a_precision_and_task():
     asked = []
-    _plan(lambda backend, precision: asked.append((backend, precision)) or "")
-    assert len(asked) == len(set(asked)) == 4
+    _plan(lambda *cell: asked.append(cell) or "")
+    assert len(asked) == len(set(asked)) == 2 * 2 * 2
+
+
+def test_a_backend_for_one_task_alone_says_so_for_the_other():
+    cells = _plan(lambda backend, _, task: "detection alone" if (backend, task) == ("onnxruntime", "zero-shot") else "")
+    assert not [cell for cell in cells if cell.reason == "detection alone" and cell.case.task == "detection"]
 
 
 def test_nothing_asked_for_selects_all_and_order_is_kept():

@@ -5,6 +5,7 @@ import onnx
 import pytest
 
 from fixtures.precision.layers import Layer, find_layers, kept_by_structure
+from fixtures.precision.placement import spread
 from fixtures.precision.running import Skeleton
 from fixtures.precision.sensitivity import OutputNoise, Sensitivity
 from tests.small_nets import image_feeds, write_detector
@@ -51,7 +52,8 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sensitivity, tup
     structural = kept_by_structure(model, layers)
     layers = tuple(layer for layer in layers if layer.name not in structural)
     # Ranges wide enough for everything: what differs is how much of a range a layer really uses.
-    ranges = {layer.activation: 300.0 if layer.name == "/loud/Conv" else 30.0 for layer in layers}
+    (loud,) = (layer.activation for layer in layers if layer.name == "/loud/Conv")
+    ranges = {name: 300.0 if name == loud else 30.0 for name in spread(model, layers).groups}
     progress: list[str] = []
     return Sensitivity(Skeleton.of(model, folder), ranges, image_feeds(4, seed=0), progress.append), layers, progress
 

@@ -1,0 +1,89 @@
+"""Where Q/DQ pairs stand, and which tensors share a scale."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from fixtures.precision.layers import find_layers
+from fixtures.precision.placement import place_qdq, spread
+from tests.small_nets import export, initializers, write_detector
+
+
+class Block(nn.Module):
+    """YOLOv8's C2f in small: half of the channels go on through a residual step, and all meet in a Concat."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.inner, self.last = nn.Conv2d(3, 16, 3), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(24, 8, 1)
+        self.pool, self.free = nn.MaxPool2d(3, 1, 1), nn.Conv2d(8, 5, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        whole = nn.functional.silu(self.first(images))
+        left, right = whole[:, :8], whole[:, 8:]
+        step = right + nn.functional.silu(self.inner(right))
+        together = nn.functional.silu(self.last(torch.cat([left, right, step], dim=1)))
+        return self.free(self.pool(together))
+
+
+@pytest.fixture(scope="module")
+def block(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Block()
+    return export(network, torch.zeros(2, 3, 16, 16), tmp_path_factory.mktemp("nets") / "block.onnx", ("images", "out"))
+
+
+def _layers(model: onnx.ModelProto, *names: str):
+    return tuple(layer for layer in find_layers(model) if layer.name.strip("/").split("/")[0] in names)
+
+
+def test_what_is_split_and_concatenated_shares_one_scale(block: Path):
+    model = onnx.load(block)
+    found = spread(model, _layers(model, "inner", "last"))
+    assert len(set(found.groups.values())) == 1
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
+    assert sorted(makers[name] for name in found.groups) == ["Add", "Concat", "Mul", "Slice", "Slice"]
+    (sources,) = found.sources.values()
+    assert sorted(makers[name] for name in sources) == ["Add", "Mul"]
+
+
+def test_what_no_int8_layer_reads_stays_in_float(block: Path):
+    model = onnx.load(block)
+    everything = spread(model, _layers(model, "inner", "last", "free"))
+    without_free = spread(model, _layers(model, "inner", "last"))
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
+    assert {makers[name] for name in everything.groups.keys() - without_free.groups.keys()} == {"Mul", "MaxPool"}
+
+
+def test_groups_do_not_depend_on_which_other_layers_are_int8(block: Path):
+    model = onnx.load(block)
+    everything = spread(model, find_layers(model)).groups
+    some = spread(model, _layers(model, "inner")).groups
+    assert some.items() <= everything.items()
+
+
+def test_a_shared_scale_is_written_at_every_tensor_of_its_group(block: Path):
+    model = onnx.load(block)
+    layers = _layers(model, "inner", "last")
+    groups = spread(model, layers).groups
+    place_qdq(model, layers, dict.fromkeys(groups, 12.7))
+    onnx.checker.check_model(model, full_check=True)
+    scales = initializers(model)
+    (scale,) = {float(scales[f"{name}_scale"]) for name in groups}
+    assert scale == pytest.approx(0.1)
+
+
+def test_an_input_of_the_graph_is_quantised_where_an_int8_layer_reads_it(block: Path):
+    model = onnx.load(block)
+    layers = _layers(model, "first")
+    place_qdq(model, layers, {"images": 1.0})
+    (first,) = (node for node in model.graph.node if node.name == layers[0].name)
+    assert first.input[0] == "images_dequantized"
+
+
+def test_the_output_of_the_graph_is_never_quantised(tmp_path: Path):
+    model = onnx.load(write_detector(tmp_path / "net.onnx"))
+    assert "output0" not in spread(model, find_layers(model)).groups
