@@ -1,0 +1,193 @@
+"""TensorRT: version switches anywhere, the real thing on a card."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fixtures.backends.base import EngineOptions, Job
+from fixtures.backends.catalogue import why_not
+from fixtures.backends.trt_build import Typing, typing_of
+from fixtures.errors import BenchError
+from fixtures.matrix import Case
+from fixtures.precision.fp16 import to_fp16
+from tests.small_nets import write_detector
+
+OPTIONS = EngineOptions(builder_level=1, max_batch=4)
+SHAPE = (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("version", "typing"),
+    [
+        ("8.6.0", Typing.FLAGS),
+        ("8.6.1.post1", Typing.FLAGS),
+        ("10.3.0", Typing.FLAGS),
+        ("10.11.0.33", Typing.FLAGS),
+        ("10.12.0.36", Typing.STRONG),
+        ("10.16.1.11", Typing.STRONG),
+        ("11.4.0.106", Typing.IMPLIED),
+        ("12.0", Typing.IMPLIED),
+    ],
+)
+def test_a_version_says_how_it_takes_precision(version: str, typing: Typing):
+    assert typing_of(version) is typing
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt-cuda-graph", "tensorrt-dynamic", "ultralytics-engine"])
+def test_without_a_card_the_reason_is_the_card(name: str):
+    assert "NVIDIA card" in why_not(name, "fp16", "cpu", "detection")
+
+
+def test_ultralytics_exports_detectors_alone():
+    assert "made for detection" in why_not("ultralytics-engine", "fp16", "cuda", "zero-shot")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x04\x00\x00\x00abcd", b"\xff\xff\xff\x7f{}", b"no engine at all"])
+def test_a_file_that_is_no_ultralytics_engine_is_told(content: bytes, tmp_path: Path):
+    from fixtures.backends.ultralytics_engine import plan_of
+
+    path = tmp_path / "model.engine"
+    path.write_bytes(content)
+    with pytest.raises(BenchError, match="no Ultralytics engine"):
+        plan_of(path)
+
+
+def test_the_plan_lies_behind_ultralytics_metadata(tmp_path: Path):
+    from fixtures.backends.ultralytics_engine import plan_of
+
+    path = tmp_path / "model.engine"
+    path.write_bytes(len(b'{"a": 1}').to_bytes(4, "little", signed=True) + b'{"a": 1}' + b"plan")
+    assert plan_of(path) == b"plan"
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("graphs")
+    fp32 = write_detector(folder / "fp32.onnx")
+    to_fp16(fp32, folder / "fp16.onnx")
+    return {"fp32": fp32, "fp16": folder / "fp16.onnx"}
+
+
+def _job(name: str, precision: str, graph: Path) -> Job:
+    example = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0))
+    case = Case("small", "detection", name, precision, SHAPE[0])
+    return Job(case, "cuda", no_module, graph, example, OPTIONS)
+
+
+def no_module() -> torch.nn.Module:
+    raise AssertionError("TensorRT eats graphs")
+
+
+@pytest.fixture
+def on_a_side_stream():
+    with torch.cuda.stream(torch.cuda.Stream()):
+        yield
+
+
+def _reference(graph: Path, example: torch.Tensor) -> torch.Tensor:
+    from fixtures.backends.onnx_runtime import OrtEngine, open_session
+
+    return OrtEngine(open_session(graph))(example)
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("on_a_side_stream")
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt-cuda-graph", "tensorrt-dynamic"])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("fp16", 0.05)])
+def test_an_engine_answers_like_the_graph_and_is_what_was_asked_for(
+    name: str, precision: str, tolerance: float, graphs: dict[str, Path], tmp_path: Path
+):
+    from fixtures.backends.catalogue import backend
+
+    how = backend(name)
+    if reason := how.why_not(precision, "cuda"):
+        pytest.skip(reason)
+    job = _job(name, precision, graphs[precision])
+    path = tmp_path / how.file_name
+    assert not how.build(job, path).shortfall(precision)
+    engine = how.load(job, path)
+    answer = engine(job.example.cuda()).clone()
+    engine.synchronize()
+    expected = _reference(graphs["fp32"], job.example)
+    assert (answer.cpu() - expected).norm() <= tolerance * expected.norm()
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("on_a_side_stream")
+def test_an_fp32_engine_in_the_place_of_an_fp16_one_fails_its_case(graphs: dict[str, Path], tmp_path: Path):
+    from fixtures.backends.trt_build import build_plan, why_not_tensorrt
+    from fixtures.backends.trt_inspect import inspect
+
+    if reason := why_not_tensorrt():
+        pytest.skip(reason)
+    path = tmp_path / "model.plan"
+    path.write_bytes(build_plan(graphs["fp32"], "fp32", (SHAPE,), OPTIONS))
+    assert "in FP32" in inspect(path, graphs["fp32"]).shortfall("fp16")
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("on_a_side_stream")
+def test_a_foreign_plan_and_a_wrong_batch_are_told(graphs: dict[str, Path], tmp_path: Path):
+    from fixtures.backends.trt_build import build_plan, why_not_tensorrt
+    from fixtures.backends.trt_runtime import TrtEngine
+
+    if reason := why_not_tensorrt():
+        pytest.skip(reason)
+    path = tmp_path / "model.plan"
+    path.write_bytes(build_plan(graphs["fp32"], "fp32", (SHAPE,), OPTIONS))
+    with pytest.raises(BenchError, match="does not take inputs"):
+        TrtEngine(path)(torch.rand(3, *SHAPE[1:], device="cuda"))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(BenchError, match="refuses the engine"):
+        TrtEngine(path)
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("on_a_side_stream")
+def test_a_recorded_graph_answers_for_every_input_it_is_shown():
+    from fixtures.backends.cuda_graph import MAX_GRAPHS, GraphReplay
+
+    layer = torch.nn.Linear(8, 8, device="cuda")
+
+    def double(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return layer(x) * 2
+
+    replay = GraphReplay(double)
+    inputs = [torch.rand(4, 8, device="cuda") for _ in range(MAX_GRAPHS + 5)]
+    for _ in range(2):
+        for x in inputs:
+            answer = replay(x).clone()
+            torch.cuda.synchronize()
+            torch.testing.assert_close(answer, double(x))
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("on_a_side_stream")
+def test_device_time_agrees_with_a_bare_loop():
+    """Within 3 %: the same launches between two events, counted by hand, no class of the suite around them."""
+    from statistics import median
+
+    from fixtures.instruments.cuda_events import CudaEventClock
+
+    a = [torch.rand(4096, 4096, device="cuda") for _ in range(2)]
+
+    def work(x: torch.Tensor) -> torch.Tensor:
+        return x @ x
+
+    def bare() -> float:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for call in range(20):
+            work(a[call % 2])
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 20 * 1e-3
+
+    clock = CudaEventClock(work, a)
+    for call in range(40):
+        clock.timed_call(call)
+    by_clock = median(clock.timed_call(call) for call in range(60))
+    assert by_clock == pytest.approx(median(bare() for _ in range(5)), rel=0.03)

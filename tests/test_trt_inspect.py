@@ -1,0 +1,109 @@
+"""What an engine computes in, read from answers that TensorRT's inspector gave, and from sizes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.backends.trt_inspect import (
+    WeightCount,
+    built_from,
+    count_weights,
+    has_opaque_region,
+    layers_by_precision,
+    widest_that_fits,
+)
+from fixtures.precision.fp16 import to_fp16
+from tests.small_nets import write_detector
+
+
+def _tensor(name: str, dims: list[int]) -> dict[str, Any]:
+    return {"Name": name, "Location": "Device", "Dimensions": dims, "Format/Datatype": "Row major linear FP32"}
+
+
+# Recorded from TensorRT 8.6.0 on an H200: the embedded CLIP's image tower in FP32, batch 8 (fields that nobody
+# reads are left out).
+CLIP_FP32 = json.dumps(
+    {
+        "Layers": [
+            {
+                "Name": "/tower/embeddings/Cast",
+                "LayerType": "NoOp",
+                "Inputs": [_tensor("pixel_values", [8, 3, 64, 64])],
+                "Outputs": [_tensor("/tower/embeddings/Cast_output_0", [8, 3, 64, 64])],
+                "TacticValue": "0x0000000000000000",
+            },
+            {
+                "Name": "/tower/embeddings/patch_embedding/Conv",
+                "LayerType": "CaskConvolution",
+                "ParameterType": "Convolution",
+                "Kernel": [8, 8],
+                "OutMaps": 192,
+                "Weights": {"Type": "Float", "Count": 36864},
+                "Bias": {"Type": "Float", "Count": 0},
+            },
+            {
+                "Name": "{ForeignNode[tower.embeddings.position_embedding.weight.../projection/MatMul]}",
+                "LayerType": "Myelin",
+                "Outputs": [_tensor("image_embeds", [8, 128])],
+                "TacticValue": "0x0000000000000000",
+            },
+        ],
+        "Bindings": ["pixel_values", "image_embeds"],
+    }
+)
+CLIP_PLAN_BYTES = 8_148_764
+CLIP_WEIGHTS = WeightCount(layers=26, weights=1_850_000)
+
+
+def _engine(*layers: dict[str, Any]) -> str:
+    return json.dumps({"Layers": list(layers)})
+
+
+def _layer(kind: str, tactic: str = "") -> dict[str, Any]:
+    return {"Name": "conv", "LayerType": "CaskConvolution", "Weights": {"Type": kind, "Count": 9}, "TacticName": tactic}
+
+
+def test_named_layers_are_counted_by_the_type_of_their_weights():
+    text = _engine(_layer("Half"), _layer("Half"), _layer("Int8"), {"Name": "pool", "LayerType": "CaskPooling"})
+    assert layers_by_precision(text) == {"fp16": 2, "int8": 1}
+
+
+def test_tf32_is_not_fp32():
+    text = _engine(_layer("Float", "sm80_xmma_fprop_implicit_gemm_tf32f32_tf32f32_f32_nhwckrsc_nhwc"))
+    assert built_from(text, 10**6, None).shortfall("fp32")
+
+
+def test_an_answer_without_details_names_no_layer_and_is_a_shortfall():
+    text = _engine("Reformatting CopyNode for Input Tensor 0", "conv + relu")  # type: ignore[arg-type]
+    assert built_from(text, 10**6, None).shortfall("fp16") == (
+        "asked for FP16, but of 0 layers the engine computes none that it names"
+    )
+
+
+def test_the_region_that_the_inspector_skips_is_judged_by_the_size_of_the_plan():
+    assert has_opaque_region(CLIP_FP32)
+    built = built_from(CLIP_FP32, CLIP_PLAN_BYTES, CLIP_WEIGHTS)
+    assert built.layers == {"fp32": 26}
+    assert "4.4 bytes a weight" in built.notes[0]
+    assert not built.shortfall("fp32")
+
+
+def test_an_fp16_engine_that_is_really_fp32_is_a_shortfall():
+    """The same engine, had it been asked for in FP16."""
+    assert "26 in FP32" in built_from(CLIP_FP32, CLIP_PLAN_BYTES, CLIP_WEIGHTS).shortfall("fp16")
+
+
+@pytest.mark.parametrize(("plan_bytes", "precision"), [(352e6, "fp32"), (178e6, "fp16"), (92e6, "int8")])
+def test_what_a_plan_has_no_room_for_is_not_in_it(plan_bytes: float, precision: str):
+    """ViT-B/32's image tower has 87.4 million weights in its layers; the first two sizes were measured."""
+    assert widest_that_fits(int(plan_bytes), 87_400_000) == precision
+
+
+def test_weights_are_counted_in_every_precision_of_a_graph(tmp_path: Path):
+    fp32 = write_detector(tmp_path / "fp32.onnx")
+    to_fp16(fp32, tmp_path / "fp16.onnx")
+    counted = count_weights(fp32)
+    expected = 3 * 16 * 9 + 16 * 16 + 16 * 16 * 9 + 16 * 24 * 9 + 40 * 16 + 16 * 4 + 16 * 5
+    assert counted == count_weights(tmp_path / "fp16.onnx") == WeightCount(7, expected)
