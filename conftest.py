@@ -69,20 +69,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     params = []
     for case_id, cell in metafunc.config.stash[BENCH].cells.items():
-        marks: list[pytest.MarkDecorator] = [getattr(pytest.mark, cell.case.precision)]
-        if cell.reason:
-            marks.append(pytest.mark.skip(reason=cell.reason))
-        params.append(pytest.param(case_id, id=case_id, marks=marks))
+        params.append(pytest.param(case_id, id=case_id, marks=getattr(pytest.mark, cell.case.precision)))
     metafunc.parametrize("case", params, indirect=True, scope="session")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A case answers all its questions before the next one is built: one engine in memory at a time."""
+    """A case answers all its questions before the next one is built: one engine in memory at a time.
+
+    Cells that this machine cannot run are taken out here, after `-k` and `-m` have chosen. The record and the
+    closing lines name them with their reasons, once; hundreds of skipped tests would bury what was measured.
+    """
+    run = config.stash[BENCH]
     ours = {item: _identity(item) for item in _ours(items)}
     if not ours:
         return
-    cells = config.stash[BENCH].cells
+    cells = run.cells
+    cannot_run = [item for item, (case_id, _) in ours.items() if not cells[case_id].runs]
+    if cannot_run:
+        run.cannot_run = list(dict.fromkeys(ours[item][0] for item in cannot_run))
+        config.hook.pytest_deselected(items=cannot_run)
+        ours = {item: identity for item, identity in ours.items() if cells[identity[0]].runs}
+        items[:] = [item for item in items if item not in cannot_run]
     for item, (case_id, question) in ours.items():
         case = cells[case_id].case
         item.add_marker(pytest.mark.benchmark(timer=ReplayTimer(), group=f"{question} {case.model} b{case.batch}"))
@@ -98,12 +106,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    ours = _ours(session.items)
-    if not ours or session.config.option.collectonly:
+    run = session.config.stash[BENCH]
+    if not (_ours(session.items) or run.cannot_run) or session.config.option.collectonly:
         return
-    selected = dict.fromkeys(_identity(item)[0] for item in ours)
     try:
-        session.config.stash[BENCH].start(list(selected))
+        run.start()
     except (BenchError, ReportError) as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -118,7 +125,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, BenchError | ReportError):
         report.longrepr = str(error)  # it says how to mend it; a traceback would bury that
-    if not _answers(report, item):
+    if not _answers(report):
         return
     entry = item.stash.get(Entry.KEY, Entry())
     word, reason = _outcome(report, error)
@@ -174,10 +181,9 @@ def _identity(item: pytest.Item) -> tuple[str, str]:
     return str(item.callspec.params["case"]), QUESTIONS[item.originalname]
 
 
-def _answers(report: pytest.TestReport, item: pytest.Item) -> bool:
+def _answers(report: pytest.TestReport) -> bool:
     """Whether this phase decides the question: the call, or a set-up that failed before it."""
-    runs = item.config.stash[BENCH].cells[_identity(item)[0]].runs
-    return runs and (report.when == "call" or (report.when == "setup" and not report.passed))
+    return report.when == "call" or (report.when == "setup" and not report.passed)
 
 
 def _outcome(report: pytest.TestReport, error: BaseException | None) -> tuple[str, str]:
