@@ -10,7 +10,6 @@ from fixtures.backends.trt_inspect import (
     WeightCount,
     built_from,
     count_weights,
-    has_opaque_region,
     layers_by_precision,
     widest_that_fits,
 )
@@ -83,7 +82,6 @@ def test_an_answer_without_details_names_no_layer_and_is_a_shortfall():
 
 
 def test_the_region_that_the_inspector_skips_is_judged_by_the_size_of_the_plan():
-    assert has_opaque_region(CLIP_FP32)
     built = built_from(CLIP_FP32, CLIP_PLAN_BYTES, CLIP_WEIGHTS)
     assert built.layers == {"fp32": 26}
     assert "4.4 bytes a weight" in built.notes[0]
@@ -93,6 +91,13 @@ def test_the_region_that_the_inspector_skips_is_judged_by_the_size_of_the_plan()
 def test_an_fp16_engine_that_is_really_fp32_is_a_shortfall():
     """The same engine, had it been asked for in FP16."""
     assert "26 in FP32" in built_from(CLIP_FP32, CLIP_PLAN_BYTES, CLIP_WEIGHTS).shortfall("fp16")
+
+
+def test_a_few_layers_that_tensorrt_merged_are_not_guessed():
+    named = _engine(*[_layer("Half")] * 20)
+    built = built_from(named, 10**9, WeightCount(layers=26, weights=10**6))
+    assert built.layers == {"fp16": 20}
+    assert not built.notes
 
 
 @pytest.mark.parametrize(("plan_bytes", "precision"), [(352e6, "fp32"), (178e6, "fp16"), (92e6, "int8")])
