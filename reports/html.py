@@ -13,11 +13,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import charts, wording
+from reports.card import card_figures, filled, peak_sources, quantity
+from reports.card_verdict import cause
 from reports.errors import ReportError
+from reports.machine import card_facts, machine
 from reports.recommend import recommend
 from reports.record import Row, last_session
 from reports.summary import CaseSummary, number, summarise, tolerance
 from reports.table import build_metric_table, build_table, layers_text, records, size_ratio
+from reports.unanswered import unanswered
 from reports.verdict import find
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -77,13 +81,17 @@ def render(rows: Sequence[Row]) -> str:
         wording.percent_interval,
         wording.gate_percent,
         wording.size,
+        wording.share,
         wording.counted,
         layers_text,
         size_ratio,
+        card_figures,
+        cause,
     ):
         environment.filters[helper.__name__] = helper
     environment.filters["figure"] = number
     choices = recommend(rows)
+    ran = [case for case in cases if case.ran]
     return environment.get_template("report.html.j2").render(
         session=session,
         started=_moment(session.get("at")),
@@ -94,36 +102,19 @@ def render(rows: Sequence[Row]) -> str:
         shipped={case_id for choice in choices for case_id in choice.case_ids},
         pictures=charts.pictures(cases, least),
         legend=charts.legend(cases),
-        models=_by_model_and_batch([case for case in cases if case.ran]),
-        ran=[case for case in cases if case.ran],
+        models=_by_model_and_batch(ran),
+        ran=ran,
+        watched=[case for case in ran if case.values("speed").get("card")],
+        quantity=quantity(ran),
+        columns=filled(ran),
+        peak_sources=peak_sources(ran),
+        card_facts=card_facts(session),
+        other_environment={name: found for name, found in session["environment"].items() if name != "card"},
         judged=[case for case in cases if case.metrics],
         unanswered=unanswered(cases),
         least=least,
         missing=wording.MISSING,
     )
-
-
-def machine(session: Row) -> tuple[str, str]:
-    """What the figures were measured on, and what they therefore do not tell."""
-    environment, settings = session["environment"], session["settings"]
-    gpu, cpu = environment.get("gpu"), str(environment.get("cpu") or "unknown CPU")
-    if gpu and str(settings.get("device", "")).lower() != "cpu":
-        return str(gpu), f"Measured on one {gpu}. Another card has other speeds, and another fastest engine."
-    return cpu, "Measured on a CPU: this tells nothing about a GPU."
-
-
-def unanswered(cases: Sequence[CaseSummary]) -> list[dict[str, Any]]:
-    """What did not run, grouped by reason: skipped and crashed questions with the ids of their cases."""
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    for case in cases:
-        for question, outcome, reason in case.reasons():
-            if outcome in ("skipped", "error"):
-                asked = "" if question == "matrix" else question
-                groups.setdefault((outcome, asked, reason), []).append(case.id)
-    return [
-        {"outcome": outcome, "question": question, "reason": reason, "cases": ids}
-        for (outcome, question, reason), ids in sorted(groups.items(), key=lambda group: group[0][0])
-    ]
 
 
 def _by_model_and_batch(cases: Sequence[CaseSummary]) -> dict[str, dict[int, list[CaseSummary]]]:

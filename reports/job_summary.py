@@ -7,16 +7,18 @@ writes them in GitHub's two languages. Both take text from the record, which any
 import re
 from collections.abc import Iterator, Sequence
 
-from reports.html import LEVEL_WORDS, machine, unanswered
+from reports.card import quantity
+from reports.html import LEVEL_WORDS
+from reports.machine import machine
 from reports.recommend import recommend
 from reports.record import Row, last_session
 from reports.summary import CaseSummary, summarise, tolerance
+from reports.unanswered import unanswered
 from reports.verdict import find
 from reports.wording import (
     MISSING,
     counted,
     gate_sentence,
-    listed,
     percent,
     percent_interval,
     significant,
@@ -129,7 +131,8 @@ def _verdict(session: Sequence[Row]) -> Iterator[str]:
     for finding in find(session):
         yield f"- {LEVEL_SIGNS[finding.level]} **{LEVEL_WORDS[finding.level]}** {escaped(finding.text)}"
     yield ""
-    yield f"Machine: {escaped(where)}. {escaped(caveat)}"
+    speeds = quantity(summarise(session))
+    yield f"Machine: {escaped(where)}. {escaped(caveat)}" + (f" Speeds are {escaped(speeds)}." if speeds else "")
 
 
 def _recommendations(session: Sequence[Row]) -> Iterator[str]:
@@ -164,7 +167,7 @@ def _figures(case: CaseSummary, least: float) -> tuple[str, str, str, str]:
     rate += " (unsteady)" if case.latency and case.values("speed").get("steady") is False else ""
     faster = _with(times(speedup.value if speedup else None), "" if case.is_baseline else times_interval(speedup))
     kept = _with(percent(ratio.value if ratio else None, least), percent_interval(ratio))
-    gate = "**fail**" if case.gate == "fail" else _with(case.gate, "" if case.status == "passed" else case.status)
+    gate = "**fail**" if case.gate_shown == "fail" else _with(case.gate, "" if case.status == "passed" else case.status)
     return rate, faster, kept, gate
 
 
@@ -178,9 +181,9 @@ def _unanswered(session: Sequence[Row]) -> Iterator[str]:
         return
     yield from ("", "### What did not run", "")
     for group in groups:
-        asked = " ".join(filter(None, [group["question"], "error" if group["outcome"] == "error" else ""]))
-        reason = escaped(f"{asked}: {group['reason']}" if asked else group["reason"])
-        yield f"- {reason} – {counted(len(group['cases']), 'case')}: {escaped(listed(group['cases']))}"
+        asked = " ".join(filter(None, [group.question, "error" if group.outcome == "error" else ""]))
+        reason = escaped(f"{asked}: {group.reason}" if asked else group.reason)
+        yield f"- {reason} – {counted(len(group.cases), 'case')}: {escaped(group.where)}"
 
 
 def _row(*cells: str) -> str:

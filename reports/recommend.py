@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reports.card import card_figures
 from reports.record import Row, last_session
 from reports.summary import BASELINE_BACKEND, CaseSummary, summarise, tolerance
-from reports.wording import gate_percent, gate_sentence, listed, significant, times, times_interval
+from reports.wording import first_line, gate_percent, gate_sentence, listed, significant, times, times_interval
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
         sentences.append("Its timing was not steady: run it again before you rely on it.")
     elif any(case.is_baseline and _unsteady(case) for case in ranked):
         sentences.append("The baseline's timing was not steady, so that the speed-up is rough.")
+    if any(_disturbed(case) for case in tied):
+        sentences.append("The card was throttled or not its own meanwhile: run it again on a free card.")
     if faster:
         sentences.append(f"Faster, but not to be shipped: {_each_against(faster, least)}.")
     return Recommendation(
@@ -90,6 +93,11 @@ def _may_ship(case: CaseSummary) -> bool:
 
 def _unsteady(case: CaseSummary) -> bool:
     return case.values("speed").get("steady") is False
+
+
+def _disturbed(case: CaseSummary) -> bool:
+    card = card_figures(case)
+    return card.throttled or bool(card.foreign)
 
 
 def _overlap(one: CaseSummary, other: CaseSummary) -> bool:
@@ -141,6 +149,9 @@ def _against(case: CaseSummary, least: float) -> str:
         return f"fails its gate, it {gate_sentence(case, least)}"
     if case.problems:
         return f"cannot be trusted: {case.problems[0]}"
+    if case.refuted:
+        reason = case.answers[case.refuted[0]].get("reason") or "no reason was recorded"
+        return f"failed its {case.refuted[0]} question: {first_line(str(reason))}"
     if case.status != "passed":
         return f"ended as {case.status}"
     return "was not judged"

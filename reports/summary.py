@@ -55,6 +55,16 @@ class CaseSummary:
         return (self.backend, self.precision) == (BASELINE_BACKEND, BASELINE_PRECISION)
 
     @property
+    def refuted(self) -> tuple[str, ...]:
+        """The questions other than accuracy that failed: the engine, or its reading, is not what it should be."""
+        return tuple(name for name, row in self.answers.items() if row["outcome"] == "failed" and name != "accuracy")
+
+    @property
+    def gate_shown(self) -> str:
+        """The word for the case's gate: that of accuracy, and "fail" whatever it says where the engine is refuted."""
+        return "fail" if self.refuted else self.gate
+
+    @property
     def ran(self) -> bool:
         """Whether anything was tried. A case that was only refused by the matrix did not run."""
         return any(row["outcome"] != "skipped" for row in self.answers.values())
@@ -122,21 +132,22 @@ def _summary(answers: Answers, least: float) -> CaseSummary:
         batch=int(case["batch"]),
         answers=answers,
         images_per_second=number(speed["values"], "images_per_second") if speed else None,
-        latency=_latency(speed),
+        latency=latency(speed["values"]) if speed else None,
         speedup=None,
         metrics=metrics,
         gate=gate,
         status=_status(answers, gate),
-        problems=(*problems, *_engine_problems(answers)),
+        problems=(*problems, *_engine_problems(answers), *_reading_problems(speed)),
     )
 
 
-def _latency(speed: Row | None) -> Latency | None:
-    quantiles = speed["values"].get("latency_ms") if speed else None
-    if speed is None or not isinstance(quantiles, dict) or (p50 := number(quantiles, "p50")) is None:
+def latency(values: Mapping[str, Any]) -> Latency | None:
+    """The latency that one clock found, with that clock's name; None where no median was recorded."""
+    quantiles = values.get("latency_ms")
+    if not isinstance(quantiles, dict) or (p50 := number(quantiles, "p50")) is None:
         return None
     low, high, p90, p95, p99 = (number(quantiles, key) for key in ("low", "high", "p90", "p95", "p99"))
-    instrument = speed["values"].get("instrument")
+    instrument = values.get("instrument")
     return Latency(p50, low, high, p90, p95, p99, None if instrument is None else str(instrument))
 
 
@@ -203,6 +214,14 @@ def _engine_problems(answers: Answers) -> tuple[str, ...]:
             unknown = "" if hashes[one] and hashes[other] else " as far as recorded: one of their hashes is missing"
             problems.append(f"{words[one]} engine is not the {words[other]} engine{unknown}")
     return tuple(problems)
+
+
+def _reading_problems(speed: Row | None) -> tuple[str, ...]:
+    """A reading above what the card can compute missed some of the work: its case must have failed."""
+    share = number(speed["values"], "share_of_peak") if speed and speed["outcome"] == "passed" else None
+    if share is None or share <= 1:
+        return ()
+    return (f"recorded as passed, but its reading is {share:.2f} of the card's peak: broken, not fast",)
 
 
 def _with_speedup(case: CaseSummary, cases: Sequence[CaseSummary]) -> CaseSummary:

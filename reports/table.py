@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.card import card_figures
 from reports.record import Row
 from reports.summary import CaseSummary, number, summarise
 
@@ -25,6 +26,8 @@ COLUMNS = {
     "p90_ms": "Float64",
     "p95_ms": "Float64",
     "p99_ms": "Float64",
+    "end_to_end_p50_ms": "Float64",
+    "end_to_end_p99_ms": "Float64",
     "speedup": "Float64",
     "speedup_low": "Float64",
     "speedup_high": "Float64",
@@ -48,6 +51,16 @@ COLUMNS = {
     "steady": "boolean",
     "stop_reason": "string",
     "instrument": "string",
+    "quantity": "string",
+    "memory_peak_bytes": "Int64",
+    "energy_mj_per_image": "Float64",
+    "share_of_peak": "Float64",
+    "sm_clock_mhz": "Float64",
+    "temperature_max_c": "Float64",
+    "power_w": "Float64",
+    "throttled": "boolean",
+    "throttled_repeats": "Int64",
+    "foreign_processes": "string",
     "evaluation_images": "Int64",
     "calibration_images": "Int64",
     "small_set": "boolean",
@@ -86,7 +99,10 @@ def build_table(rows: Sequence[Row]) -> pd.DataFrame:
       intervals in quadrature (`summary.speed_ratio`). It is missing where there is no such baseline.
     - `metric` to `accuracy_high` are those of the gated metric with the worst ratio; `build_metric_table`
       has all metrics.
-    - `gate` is "pass", "fail", "not judged" or "–" (never asked, or stopped by an error).
+    - `gate` is "pass", "fail", "not judged" or "–" (never asked, or stopped by an error); "fail" also where the
+      engine has not the precision asked for, or its reading is above the card's peak.
+    - `quantity` says what `images_per_second` to `p99_ms` and `speedup` are of: "device time" on a card, where
+      `end_to_end_…` is beside it, and "end-to-end latency" on a CPU, which leaves all columns of a card empty.
     - `size_ratio` is the size on disk over the size of the weights file.
     - `problem` says why the line cannot be trusted, for instance that another engine was scored than timed.
     - `reason` has the reasons of all questions that did not simply pass, joined by "; ".
@@ -149,13 +165,33 @@ def _line(case: CaseSummary) -> dict[str, Any]:
         **{key: number(build, key) for key in ("size_bytes", "weights_bytes", "build_seconds", "cold_load_seconds")},
         **{key: number(speed, key) for key in ("samples", "outliers", "warmup_s")},
         **_evaluation(case),
+        **_card(case),
         "cached": build.get("cached"),
         "steady": speed.get("steady"),
         "stop_reason": speed.get("stop_reason"),
         "instrument": speed.get("instrument"),
+        "quantity": speed.get("quantity"),
         "status": case.status,
         "reason": "; ".join(f"{question} {outcome}: {reason}" for question, outcome, reason in case.reasons()) or None,
         "problem": "; ".join(case.problems) or None,
+    }
+
+
+def _card(case: CaseSummary) -> dict[str, Any]:
+    card = card_figures(case)
+    watched = bool(case.values("speed").get("card"))
+    return {
+        "end_to_end_p50_ms": card.end_to_end and card.end_to_end.p50_ms,
+        "end_to_end_p99_ms": card.end_to_end and card.end_to_end.p99_ms,
+        "memory_peak_bytes": card.memory_bytes,
+        "energy_mj_per_image": card.energy_mj,
+        "share_of_peak": card.share_of_peak,
+        "sm_clock_mhz": card.sm_clock_mhz,
+        "temperature_max_c": card.temperature_max_c,
+        "power_w": card.power_w,
+        "throttled": card.throttled if watched else None,
+        "throttled_repeats": card.repeats if watched else None,
+        "foreign_processes": card.foreign or None,
     }
 
 
@@ -191,7 +227,7 @@ def _identity(case: CaseSummary) -> dict[str, Any]:
 def _evaluation(case: CaseSummary) -> dict[str, Any]:
     accuracy = case.values("accuracy")
     return {
-        "gate": case.gate,
+        "gate": case.gate_shown,
         "evaluation_images": number(accuracy, "evaluation_images"),
         "calibration_images": number(accuracy, "calibration_images"),
         "small_set": accuracy.get("small_set"),

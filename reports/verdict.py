@@ -1,9 +1,10 @@
 """What a session proves and what it does not, as sentences in the order in which they matter."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
+from reports import card_verdict
+from reports.finding import LEVELS, Finding, Session, together
 from reports.ratio import speed_ratio
 from reports.record import Row, last_session
 from reports.summary import (
@@ -16,32 +17,13 @@ from reports.summary import (
     tolerance,
 )
 from reports.table import layers_text
-from reports.wording import counted, gate_percent, gate_sentence, listed, place, times
-
-LEVELS = ("fail", "warn", "ok", "info")
+from reports.wording import counted, first_line, gate_percent, gate_sentence, listed, place, times
 
 # An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
 COMPUTES_IN_FP32 = re.compile(r"\b(comput|execut|run)\w*\s+(\w+\s+)?in\s+fp32", re.IGNORECASE)
 
 # Exit statuses of pytest (pytest.ExitCode).
 INTERRUPTED, INTERNAL_ERROR = 2, 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One sentence of the verdict. `level` is "fail", "warn", "ok" or "info"."""
-
-    level: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Session:
-    """What the checks look at: the rows of one session, its cases, and the least ratio that passes."""
-
-    rows: Sequence[Row]
-    cases: Sequence[CaseSummary]
-    least: float
 
 
 def find(rows: Sequence[Row]) -> list[Finding]:
@@ -52,20 +34,6 @@ def find(rows: Sequence[Row]) -> list[Finding]:
     if not any(finding.level == "fail" for finding in found):
         found += _nothing_failed(seen)
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
-
-
-def _together(level: str, said: Iterable[tuple[CaseSummary, str]]) -> Iterator[Finding]:
-    """One finding for all cases about which the same is said."""
-    groups: dict[str, list[CaseSummary]] = {}
-    for case, text in said:
-        groups.setdefault(text, []).append(case)
-    for text, cases in groups.items():
-        yield Finding(level, f"{place(cases)}: {text}")
-
-
-def _first_line(reason: str, most: int = 240) -> str:
-    line = next((line.strip() for line in reason.splitlines() if line.strip()), reason)
-    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def _ending(seen: Session) -> Iterator[Finding]:
@@ -90,10 +58,10 @@ def _errors(seen: Session) -> Iterator[Finding]:
     for case in seen.cases:
         for question, outcome, reason in case.reasons():
             if outcome == "error":
-                said.append((case, f"the {question} question stopped with an error: {_first_line(reason)}"))
+                said.append((case, f"the {question} question stopped with an error: {first_line(reason)}"))
             elif outcome == "failed" and question != "accuracy":
-                said.append((case, f"the {question} question failed: {_first_line(reason)}"))
-    yield from _together("fail", said)
+                said.append((case, f"the {question} question failed: {first_line(reason)}"))
+    yield from together("fail", said)
 
 
 def _gate_failures(seen: Session) -> Iterator[Finding]:
@@ -105,16 +73,16 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
         ratio = case.metric.ratio if case.metric else None
         if ratio is None or ratio.value >= seen.least:
             reason = str(case.answers["accuracy"].get("reason") or "no reason was recorded")
-            text = f"fails its gate: {_first_line(reason)}"
+            text = f"fails its gate: {first_line(reason)}"
         elif ratio.high is not None and ratio.high >= seen.least:
             text += " The interval reaches the gate: more evaluation images would decide."
         said.append((case, text))
-    yield from _together("fail", said)
+    yield from together("fail", said)
 
 
 def _problems(seen: Session) -> Iterator[Finding]:
     said = [(case, problem) for case in seen.cases for problem in case.problems]
-    yield from _together("fail", said)
+    yield from together("fail", said)
 
 
 def _slower(seen: Session) -> Iterator[Finding]:
@@ -150,7 +118,7 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
     """An engine whose layers or notes say that it computes in FP32 although less was asked for."""
     said = []
     for case in seen.cases:
-        if case.precision == BASELINE_PRECISION:
+        if case.precision == BASELINE_PRECISION or "build" in case.refuted:  # then it was said as a failure
             continue
         build = case.values("build")
         layers = build.get("layers")
@@ -158,10 +126,10 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
         asked = case.precision.upper()
         computing = number(layers, case.precision) if isinstance(layers, dict) else None
         if told:
-            said.append((case, f"{'only partly' if computing else 'not really'} {asked}: {_first_line(told[0])}"))
+            said.append((case, f"{'only partly' if computing else 'not really'} {asked}: {first_line(told[0])}"))
         elif isinstance(layers, dict) and layers and not computing:
             said.append((case, f"not really {asked}: its layers compute in {layers_text(layers)}."))
-    yield from _together("warn", said)
+    yield from together("warn", said)
 
 
 def _unsteady(seen: Session) -> Iterator[Finding]:
@@ -208,8 +176,8 @@ def _not_judged(seen: Session) -> Iterator[Finding]:
     for case in seen.cases:
         if case.gate == "not judged" and not case.problems:
             reason = str(case.answers["accuracy"].get("reason") or "accuracy was not judged")
-            said.append((case, _first_line(reason)))
-    yield from _together("info", said)
+            said.append((case, first_line(reason)))
+    yield from together("info", said)
 
 
 def _did_not_run(seen: Session) -> Iterator[Finding]:
@@ -237,6 +205,8 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _slower,
     _silent_fp32,
     _unsteady,
+    card_verdict.throttled,
+    card_verdict.shared,
     _small_sets,
     _no_baseline,
     _uncertain_passes,

@@ -64,6 +64,11 @@ def size(size_bytes: float | None) -> str:
     return MISSING if size_bytes is None else f"{significant(size_bytes / 1e6)}{THIN_SPACE}MB"
 
 
+def share(value: float | None) -> str:
+    """A share of the card's peak: 1.6 %, 0.068 %, 42 %."""
+    return MISSING if value is None else f"{significant(100 * value, 2)}{THIN_SPACE}%"
+
+
 def listed(words: Iterable[object], most: int = 8) -> str:
     """`a, b and c`; of a long list the first ones and how many more there are."""
     all_words: Sequence[str] = [str(word) for word in words]
@@ -75,6 +80,12 @@ def listed(words: Iterable[object], most: int = 8) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 case`, `2 cases`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def first_line(reason: str, most: int = 240) -> str:
+    """The first line of a reason that says something, cut to `most` characters."""
+    line = next((line.strip() for line in reason.splitlines() if line.strip()), reason)
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def place(cases: Iterable[CaseSummary]) -> str:

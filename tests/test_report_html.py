@@ -10,11 +10,13 @@ import pytest
 
 from reports.__main__ import main
 from reports.errors import ReportError
-from reports.html import machine, render, unanswered, write_report
+from reports.html import render, write_report
+from reports.machine import card_facts, machine
 from reports.record import Recorder
 from reports.summary import summarise
 from reports.table import build_table, records
-from tests.report_rows import accuracy, answered, build, case, end_row, row, session_row, speed
+from reports.unanswered import unanswered
+from tests.report_rows import accuracy, answered, build, card_speed, case, end_row, row, session_row, speed
 
 BASELINE = case("pytorch", "fp32")
 INT8 = case("onnxruntime", "int8")
@@ -134,8 +136,8 @@ def test_what_did_not_run_is_grouped_by_reason_and_told_in_full() -> None:
     assert "no NVIDIA GPU on this machine" in text
     assert "CppCompileError: no compiler omp.h: No such file" in text
     two = [*ROWS, row(case("tensorrt", "fp16"), "matrix", outcome="skipped", reason="no NVIDIA GPU on this machine")]
-    groups = {group["reason"]: group["cases"] for group in unanswered(summarise(two))}
-    assert groups["no NVIDIA GPU on this machine"] == [TENSORRT["id"], "yolov8n-tensorrt-fp16-b8"]
+    groups = {group.reason: group for group in unanswered(summarise(two))}
+    assert groups["no NVIDIA GPU on this machine"].cases == (TENSORRT["id"], "yolov8n-tensorrt-fp16-b8")
 
 
 def test_an_unfinished_run_says_so() -> None:
@@ -164,6 +166,92 @@ def test_a_cpu_run_on_a_machine_with_a_gpu_is_a_cpu_run() -> None:
     assert machine(session) == ("Test CPU", "Measured on a CPU: this tells nothing about a GPU.")
 
 
+CARD = {
+    "name": "NVIDIA H200",
+    "compute_capability": [9, 0],
+    "driver": "580.95.05",
+    "cuda_driver_version": "13.0",
+    "memory_bytes": 150_754_820_096,
+}
+ON_CARD = [
+    session_row(gpu="NVIDIA H200", card=CARD),
+    *(build(BASELINE), card_speed(BASELINE, 4.0), accuracy(BASELINE, 1.0)),
+    *(build(TENSORRT), card_speed(TENSORRT, 1.0, energy={"joules_per_image": 0.0123}), accuracy(TENSORRT, 0.99)),
+    end_row(),
+]
+OF_A_CARD = ("device time", "on the card", "an image", "of peak", "What the card did meanwhile", "compute capability")
+
+
+def test_a_run_on_a_card_shows_its_columns_and_what_the_card_did() -> None:
+    page = _Page(render(ON_CARD))
+    assert all(words in page.text for words in OF_A_CARD)
+    line = " ".join(_line_of(render(ON_CARD), TENSORRT["id"]).split())
+    for figure in ("8 000", "4.00×", "1.00", "1.50", "918 MB", "12.3", "1.6 %"):
+        assert figure in line
+    assert page.open == []
+
+
+def test_a_run_on_a_cpu_has_no_column_of_a_card() -> None:
+    text = _Page(render(ROWS)).text
+    assert not [words for words in OF_A_CARD if words in text]
+    assert "img/s end-to-end" in text
+
+
+def test_a_column_that_no_case_fills_is_not_there() -> None:
+    rows = [session_row(gpu="NVIDIA H200"), card_speed(BASELINE, 4.0, share_of_peak=None), end_row()]
+    text = _Page(render(rows)).text
+    assert "on the card" in text
+    assert "of peak" not in text and "an image" not in text
+
+
+def test_each_line_of_the_table_has_as_many_cells_as_the_head() -> None:
+    for rows in (ROWS, ON_CARD, [session_row(gpu="x"), *answered(BASELINE, 4.0), card_speed(INT8, 1.0)]):
+        html = render(rows)
+        table = html[html.index('id="table"') :].split("</table>")[0]
+        head = table.split("</thead>")[0].count("<th ")
+        lines = [line for line in table.split("<tr>")[2:] if "<td" in line]
+        assert lines and {line.count("<td") + line.count("<th ") for line in lines} == {head}
+        assert f'colspan="{head}"' in table
+
+
+def test_what_disturbed_a_measurement_stands_beside_the_engine() -> None:
+    state = {"throttled": True, "reasons": {"SwPowerCap": 0.9}, "foreign": "2 processes beside ours: 7, 8"}
+    text = _Page(render([session_row(gpu="x"), card_speed(BASELINE, 4.0, state=state)])).text
+    assert "throttled; not alone on the card" in text
+    assert "yes: its power limit" in text and "SwPowerCap 90 %" in text and "2 processes beside ours: 7, 8" in text
+
+
+def test_the_card_is_named_with_what_a_number_depends_on() -> None:
+    assert card_facts(session_row(gpu="NVIDIA H200", card=CARD)) == [
+        ("GPU", "NVIDIA H200"),
+        ("compute capability", "9.0"),
+        ("driver", "580.95.05"),
+        ("newest CUDA of the driver", "13.0"),
+        ("memory", "151\u202fGB"),
+    ]
+    text = _Page(render(ON_CARD)).text
+    assert "compute capability 9.0, driver 580.95.05" in text
+    assert "Absolute times hold for this card alone; ratios carry over to other cards only with care" in text
+
+
+def test_a_record_that_knows_only_the_name_of_the_card_names_it() -> None:
+    assert card_facts(session_row(gpu="NVIDIA H200")) == [("GPU", "NVIDIA H200")]
+    assert card_facts(session_row()) == []
+
+
+def test_an_engine_that_is_not_what_was_asked_for_is_shown_as_failed_and_not_drawn() -> None:
+    lie = [
+        row(INT8, "build", build(INT8)["values"], outcome="failed", reason="asked for INT8, but of 64 layers none"),
+        speed(INT8, 50.0),
+        accuracy(INT8, 1.0),
+    ]
+    html = render([session_row(), *answered(BASELINE, 80.0), *lie, end_row(1)])
+    assert re.search(r'<td class="word-fail">fail</td>', html)
+    page = _Page(html)
+    assert "build failed: asked for INT8, but of 64 layers none" in page.text
+    assert "cannot be trusted: onnxruntime INT8 (batch 8)" in page.text
+
+
 def test_hashes_versions_sets_and_settings_are_in_the_page() -> None:
     text = _Page(render(ROWS)).text
     for fact in ("e4c9" * 16, "onnxruntime 1.32.0", "generated scenes", "tolerance 0.02", "3.11.9", "256"):
@@ -182,13 +270,23 @@ def test_nothing_is_loaded_and_nothing_is_run() -> None:
 def test_hostile_names_are_shown_literally(name: str) -> None:
     evil = {**case(name, "int8", model=name), "id": f"id {name}"}
     base = case("pytorch", "fp32", model=name)
-    session = session_row(name=name, why=name, yolo={"name": name, name: name})
+    card = dict.fromkeys(CARD, name)
+    session = session_row(gpu=name, card=card, name=name, why=name, yolo={"name": name, name: name})
     session["environment"].update(cpu=name, packages={name: name})
     rows = [
         session,
         *answered(base, 80.0),
         build(evil, notes=[name], layers={name: 3}),
-        speed(evil, 60.0, instrument="host clock", stop_reason=name),
+        card_speed(
+            evil,
+            60.0,
+            state={"throttled": True, "reasons": {name: 0.9}, "foreign": name},
+            instrument="host clock",
+            quantity=name,
+            stop_reason=name,
+            peak_source=name,
+            energy={"joules_per_image": 1, "source": name},
+        ),
         accuracy(evil, 0.9, reason=name, details={name: name}),
         row(case("tensorrt", name), "matrix", outcome="skipped", reason=name),
         end_row(1),
@@ -206,7 +304,18 @@ def test_every_tag_of_the_page_is_closed() -> None:
 
 def test_values_of_a_wrong_type_do_not_break_the_page() -> None:
     wrong = {
-        "speed": {"images_per_second": "fast", "latency_ms": {"p50": 3, "low": "x"}, "samples": [], "warmup_s": "1"},
+        "speed": {
+            "images_per_second": "fast",
+            "latency_ms": {"p50": 3, "low": "x"},
+            "samples": [],
+            "warmup_s": "1",
+            "card": {"reasons": [1], "power_mean_w": "x", "foreign": 3},
+            "energy": [1],
+            "end_to_end": "slow",
+            "share_of_peak": "all",
+            "throttled_retries": "once",
+            "quantity": 7,
+        },
         "build": {"size_bytes": "big", "layers": "all", "notes": None, "build_seconds": None},
         "accuracy": {"judged": True, "metrics": [{"name": None}, {}], "details": [1], "evaluation_images": "many"},
     }

@@ -7,7 +7,7 @@ import pytest
 from reports.ratio import Latency, speed_ratio
 from reports.summary import summarise
 from reports.table import COLUMNS, build_metric_table, build_table, layers_text, records
-from tests.report_rows import accuracy, answered, build, case, metric, row, session_row, speed
+from tests.report_rows import accuracy, answered, build, card_speed, case, metric, row, session_row, speed
 
 BASELINE = case("pytorch", "fp32")
 INT8 = case("onnxruntime", "int8")
@@ -73,6 +73,47 @@ def test_host_times_are_never_divided_by_device_times() -> None:
     line = _line(rows, INT8["id"])
     assert line["speedup"] is None
     assert "timed by CUDA events, the baseline by host clock" in line["problem"]
+
+
+def test_the_speedup_on_a_card_is_of_device_times_with_the_end_to_end_latency_beside_it() -> None:
+    line = _line([session_row(gpu="x"), card_speed(BASELINE, 4.0), card_speed(INT8, 1.0)], INT8["id"])
+    assert line["speedup"] == pytest.approx(4.0)  # end-to-end it would be 4.5 / 1.5 = 3
+    assert (line["quantity"], line["images_per_second"]) == ("device time", 8000.0)
+    assert (line["p50_ms"], line["end_to_end_p50_ms"]) == (1.0, 1.5)
+
+
+def test_what_a_card_adds_stands_in_columns_of_its_own() -> None:
+    state = {"throttled": True, "foreign": "1 process beside ours"}
+    values = {"energy": {"joules_per_image": 0.0123}, "throttled_retries": 1}
+    line = _line([session_row(gpu="x"), card_speed(INT8, 1.0, state=state, **values)], INT8["id"])
+    assert line["energy_mj_per_image"] == pytest.approx(12.3)
+    assert (line["memory_peak_bytes"], line["share_of_peak"]) == (917_569_536, 0.0163)
+    assert (line["sm_clock_mhz"], line["temperature_max_c"], line["power_w"]) == (1980.0, 46.0, 154.4)
+    assert (line["throttled"], line["throttled_repeats"]) == (True, 1)
+    assert line["foreign_processes"] == "1 process beside ours"
+
+
+def test_a_cpu_leaves_the_columns_of_a_card_empty() -> None:
+    line = _line([session_row(), speed(INT8, 40.0)], INT8["id"])
+    of_a_card = ("end_to_end_p50_ms", "memory_peak_bytes", "energy_mj_per_image", "share_of_peak", "throttled")
+    assert [line[name] for name in of_a_card] == [None] * 5
+    assert line["quantity"] == "end-to-end latency"
+
+
+@pytest.mark.parametrize("question", ["build", "speed"])
+def test_the_gate_fails_where_the_engine_or_its_reading_is_refuted(question: str) -> None:
+    rows = [build(INT8), speed(INT8, 40.0), accuracy(INT8, 1.0)]
+    for each in rows:
+        if each["question"] == question:
+            each |= {"outcome": "failed", "reason": "it is not what it should be"}
+    line = _line([session_row(), *rows], INT8["id"])
+    assert (line["gate"], line["status"]) == ("fail", "failed")
+    assert line["reason"] == f"{question} failed: it is not what it should be"
+
+
+def test_a_reading_above_the_peak_is_not_believed_as_a_pass() -> None:
+    rows = [session_row(gpu="x"), build(INT8), card_speed(INT8, 1.0, share_of_peak=1.3), accuracy(INT8, 1.0)]
+    assert "its reading is 1.30 of the card's peak" in _line(rows, INT8["id"])["problem"]
 
 
 def test_a_later_row_for_the_same_question_replaces_the_earlier_one() -> None:

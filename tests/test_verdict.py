@@ -2,7 +2,7 @@ import pytest
 
 from reports.recommend import Recommendation, recommend
 from reports.verdict import find
-from tests.report_rows import accuracy, answered, build, case, end_row, metric, row, session_row, speed
+from tests.report_rows import accuracy, answered, build, card_speed, case, end_row, metric, row, session_row, speed
 
 BASELINE = case("pytorch", "fp32")
 ORT = case("onnxruntime", "fp32")
@@ -102,6 +102,83 @@ def test_a_silent_fp32_engine_is_found_out(values: dict, message: str) -> None:
 def test_a_kept_fp32_layer_is_no_silent_fp32() -> None:
     kept = build(INT8, layers={"int8": 57, "fp32": 7}, notes=["The head stays in FP32."])
     assert not _texts(_session(kept, speed(INT8, 30.0), accuracy(INT8, 0.99)), "warn")
+
+
+def test_a_build_that_is_not_the_precision_asked_for_is_a_failure_told_once() -> None:
+    values = build(FP16, layers={"fp32": 64})["values"]
+    reason = "asked for FP16, but of 64 layers the engine computes 64 in FP32"
+    lie = [row(FP16, "build", values, outcome="failed", reason=reason), speed(FP16, 20.0), accuracy(FP16, 1.0)]
+    rows = _session(*answered(ORT, 50.0), *lie, exit_status=1)
+    assert _texts(rows, "fail") == [f"yolov8n onnxruntime FP16 (batch 8): the build question failed: {reason}"]
+    assert not _texts(rows, "warn") and not _texts(rows, "ok")
+    choice = _choice(rows)
+    assert choice.engines == ("onnxruntime FP32",)
+    assert f"failed its build question: {reason}" in choice.text
+
+
+def test_a_reading_above_the_peak_is_a_failure_and_never_the_fastest() -> None:
+    broken = card_speed(FP16, 0.1, share_of_peak=1.3, above_peak=True)
+    reason = "80000 img/s is 1.30 of what this card can compute: the reading is broken, not fast"
+    rows = _on_card(build(FP16), broken | {"outcome": "failed", "reason": reason}, accuracy(FP16, 1.0))
+    assert _texts(rows, "fail") == [f"yolov8n onnxruntime FP16 (batch 8): the speed question failed: {reason}"]
+    assert _choice(rows).engines == ("pytorch FP32",)
+
+
+def test_a_reading_above_the_peak_that_was_recorded_as_passed_is_a_failure_too() -> None:
+    rows = _on_card(build(FP16), card_speed(FP16, 0.1, share_of_peak=1.3), accuracy(FP16, 1.0))
+    (text,) = _texts(rows, "fail")
+    assert "recorded as passed, but its reading is 1.30 of the card's peak" in text
+    assert _choice(rows).engines == ("pytorch FP32",)
+
+
+def _on_card(*rows: dict) -> list[dict]:
+    baseline = (build(BASELINE), card_speed(BASELINE, 4.0), accuracy(BASELINE, 1.0))
+    return [session_row(gpu="NVIDIA H200"), *baseline, *rows, end_row()]
+
+
+def test_a_quiet_card_is_not_mentioned() -> None:
+    rows = _on_card(build(FP16), card_speed(FP16, 1.0), accuracy(FP16, 1.0))
+    assert [finding.level for finding in find(rows)] == ["ok"]
+
+
+@pytest.mark.parametrize(("repeats", "words"), [(0, "and not measured again"), (2, "still after 2 repeats")])
+def test_a_throttled_measurement_is_a_warning_with_its_cause_and_its_repeats(repeats: int, words: str) -> None:
+    state = {"throttled": True, "reasons": {"GpuIdle": 0.99, "HwThermalSlowdown": 0.2, "SwPowerCap": 0.8}}
+    speeds = card_speed(FP16, 1.0, state=state, throttled_retries=repeats)
+    (text,) = _texts(_on_card(build(FP16), speeds, accuracy(FP16, 1.0)), "warn")
+    assert text == (
+        f"yolov8n onnxruntime FP16 (batch 8): the card was throttled by its power limit and heat, {words}: "
+        "it can be faster than these times."
+    )
+
+
+def test_a_throttled_measurement_whose_repeat_was_good_is_a_note() -> None:
+    rows = _on_card(build(FP16), card_speed(FP16, 1.0, throttled_retries=1), accuracy(FP16, 1.0))
+    assert not _texts(rows, "warn")
+    assert "throttled at first; what counts is the measurement after 1 repeat." in _texts(rows, "info")[0]
+
+
+def test_other_processes_on_the_card_are_one_warning() -> None:
+    said = [
+        "3 processes beside ours computed on the card: 756 (1472 MiB)",
+        "3 processes beside ours computed on the card: 8",
+    ]
+    disturbed = [card_speed(each, 1.0, state={"foreign": words}) for each, words in zip((ORT, INT8), said, strict=True)]
+    (text,) = _texts(_on_card(*disturbed), "warn")
+    assert text == (
+        "Not alone on the card in 2 of 3 timings (3 processes beside ours computed on the card), take their times, "
+        "memory and energy as rough: yolov8n onnxruntime FP32 (batch 8) and yolov8n onnxruntime INT8 (batch 8)."
+    )
+    everywhere = [session_row(gpu="x"), *disturbed, end_row()]
+    assert any("in all 2 timings (" in text for text in _texts(everywhere, "warn"))
+
+
+@pytest.mark.parametrize("state", [{"throttled": True}, {"foreign": "1 process beside ours"}])
+def test_a_winner_on_a_disturbed_card_is_recommended_with_that_warning(state: dict) -> None:
+    rows = _on_card(build(FP16), card_speed(FP16, 1.0, state=state), accuracy(FP16, 1.0))
+    assert "The card was throttled or not its own meanwhile" in _choice(rows).text
+    calm = _on_card(build(FP16), card_speed(FP16, 1.0), accuracy(FP16, 1.0))
+    assert "throttled" not in _choice(calm).text
 
 
 def test_unsteady_timings_are_counted_and_named() -> None:

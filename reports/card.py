@@ -1,0 +1,84 @@
+"""What a case was measured to do on an NVIDIA card, beside its device time. On a CPU there is nothing of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.ratio import Latency
+from reports.record import Row
+from reports.summary import CaseSummary, latency, number
+
+# The figures whose column the page has only where a case fills it.
+OPTIONAL = ("end_to_end", "memory_bytes", "energy_mj", "share_of_peak")
+
+
+@dataclass(frozen=True)
+class CardFigures:
+    """One speed answer's figures of the card. None, empty or False is what was not recorded.
+
+    `end_to_end` is the latency by the host's clock, with the copies to the card and back. `memory_bytes` is the
+    highest use of the card minus that before the engine came, `energy_mj` millijoules an image, and `reasons` the
+    share of the samples in which the driver gave each reason for its clock. `repeats`: how often a throttled
+    measurement was done again. `foreign` is a sentence on other processes.
+    """
+
+    end_to_end: Latency | None
+    end_to_end_steady: bool | None
+    memory_bytes: float | None
+    energy_mj: float | None
+    energy_source: str
+    share_of_peak: float | None
+    peak_source: str
+    sm_clock_mhz: float | None
+    sm_clock_share: float | None
+    temperature_max_c: float | None
+    power_w: float | None
+    reasons: dict[str, float]
+    throttled: bool
+    repeats: int
+    foreign: str
+
+
+def card_figures(case: CaseSummary) -> CardFigures:
+    """What the case's speed row says of the card; what has the wrong type counts as not recorded."""
+    speed = case.values("speed")
+    state, energy, end_to_end = (_mapping(speed, key) for key in ("card", "energy", "end_to_end"))
+    joules, steady, reasons = number(energy, "joules_per_image"), end_to_end.get("steady"), _mapping(state, "reasons")
+    return CardFigures(
+        end_to_end=latency(end_to_end),
+        end_to_end_steady=steady if isinstance(steady, bool) else None,
+        memory_bytes=number(state, "memory_peak_bytes"),
+        energy_mj=None if joules is None else 1e3 * joules,
+        energy_source=str(energy.get("source") or ""),
+        share_of_peak=number(speed, "share_of_peak"),
+        peak_source=str(speed.get("peak_source") or ""),
+        sm_clock_mhz=number(state, "sm_clock_median_mhz"),
+        sm_clock_share=number(state, "sm_clock_share"),
+        temperature_max_c=number(state, "temperature_max_c"),
+        power_w=number(state, "power_mean_w"),
+        reasons={str(name): share for name in reasons if (share := number(reasons, name)) is not None},
+        throttled=state.get("throttled") is True,
+        repeats=int(number(speed, "throttled_retries") or 0),
+        foreign=str(state.get("foreign") or ""),
+    )
+
+
+def filled(cases: Iterable[CaseSummary]) -> frozenset[str]:
+    """Those of the `OPTIONAL` columns that at least one case fills."""
+    figures = [card_figures(case) for case in cases]
+    return frozenset(name for name in OPTIONAL if any(getattr(each, name) is not None for each in figures))
+
+
+def quantity(cases: Iterable[CaseSummary]) -> str:
+    """What the speeds of these cases are: "device time", "end-to-end", or "" where they differ or do not say."""
+    said = {str(case.values("speed").get("quantity") or "") for case in cases if case.latency}
+    return said.pop().removesuffix(" latency") if len(said) == 1 else ""
+
+
+def peak_sources(cases: Sequence[CaseSummary]) -> list[str]:
+    """Where the peaks come from that the shares are of."""
+    return list(dict.fromkeys(source for case in cases if (source := card_figures(case).peak_source)))
+
+
+def _mapping(values: Mapping[str, object], key: str) -> Row:
+    found = values.get(key)
+    return found if isinstance(found, dict) else {}
