@@ -9,9 +9,11 @@ import torch
 
 from fixtures.backends import trtexec
 from fixtures.backends.base import EngineOptions, Job
+from fixtures.backends.trt_typed_graph import SCRATCH
 from fixtures.backends.trtexec import Trtexec, build_flags, parse_times, parse_version, timing_flags
 from fixtures.errors import BenchError
 from fixtures.matrix import Case
+from fixtures.precision.int8 import Int8Settings, to_int8
 from fixtures.precision.running import open_session
 from tests.small_nets import image_feeds, write_detector
 
@@ -151,6 +153,20 @@ def test_a_build_says_what_the_engine_is_and_what_trtexec_measured(tmp_path: Pat
     assert f"--onnx={graph}" in building and "--shapes=images:2x3x32x32" in building and "--fp16" in building
     assert "--loadEngine=" in timing and "--shapes=images:2x3x32x32" in timing and "--useSpinWait" in timing
     assert Trtexec().ingredients(EngineOptions())["typing"] == "flags"
+
+
+def test_a_strongly_typed_build_gets_int8_with_its_rest_in_fp16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "times.json").write_text(TIMES)
+    (tmp_path / "layers.json").write_text(json.dumps({"Layers": [], "Bindings": ["images", "output0"]}))
+    monkeypatch.setenv("TRTEXEC", _program(tmp_path / "trtexec", STAND_IN.replace("v100300", "v101600")))
+    source = write_detector(tmp_path / "fp32.onnx")
+    to_int8(source, tmp_path / "int8.onnx", image_feeds(4, seed=0), Int8Settings(), lambda _: None)
+    (tmp_path / "engine").mkdir()
+    Trtexec().build(_job(tmp_path / "int8.onnx", "int8"), tmp_path / "engine" / "model.plan")
+    building = next(line for line in (tmp_path / "calls").read_text().splitlines() if "--onnx=" in line)
+    assert f"--onnx={tmp_path / 'engine' / SCRATCH} " in building and "--stronglyTyped" in building
+    assert not (tmp_path / "engine" / SCRATCH).exists()
+    assert Trtexec().ingredients(EngineOptions())["int8_rest"] == "fp16"
 
 
 def test_without_the_command_the_reason_says_where_nvidia_ships_it(tmp_path: Path):
