@@ -142,12 +142,12 @@ def test_a_run_that_passes_without_its_file_has_failed(tmp_path: Path):
 def test_a_build_says_what_the_engine_is_and_what_trtexec_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "times.json").write_text(TIMES)
     layer = {"Name": "conv", "LayerType": "CaskConvolution", "Weights": {"Type": "Half", "Count": 432}}
-    (tmp_path / "layers.json").write_text(json.dumps({"Layers": [layer], "Bindings": ["images", "output0"]}))
+    (tmp_path / "layers.json").write_text(json.dumps({"Layers": [layer] * 7, "Bindings": ["images", "output0"]}))
     monkeypatch.setenv("TRTEXEC", _program(tmp_path / "trtexec", STAND_IN))
     graph = write_detector(tmp_path / "graph.onnx")
     (tmp_path / "engine").mkdir()
     built = Trtexec().build(_job(graph), tmp_path / "engine" / "model.plan")
-    assert built.layers == {"fp16": 1}
+    assert built.layers == {"fp16": 7}
     assert "trtexec 10.3.0 itself: 1.100 ms GPU compute time, median of 3 runs" in built.notes[0]
     building, timing = [line for line in (tmp_path / "calls").read_text().splitlines() if line != "--help"]
     assert f"--onnx={graph}" in building and "--shapes=images:2x3x32x32" in building and "--fp16" in building
