@@ -1,0 +1,161 @@
+"""What changed between nights, for the worse: case by case, with the commits and versions on both sides."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from reports.steps import Step, Steps, find_steps
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One figure that is watched: where it stands in the history, which way is worse, how much worse matters.
+
+    `least` is a share of the old level (`log`) or a difference. `interval` names the columns of the figure's own
+    95 % interval, if it has one.
+    """
+
+    name: str
+    column: str
+    trusted: str
+    more_is_worse: bool
+    least: float
+    log: bool = True
+    interval: tuple[str, str] | None = None
+
+
+def _latency(name: str, clock: str) -> Watched:
+    # 3 %: the spread of medians between runs is to stay within 2 % on a quiet card. Less than 3 % is not told
+    # from that in three nights; more would let two losses of 3 % pass.
+    column = f"{clock}_p50"
+    return Watched(
+        name, f"{column}_ms", "trusted_speed", True, 0.03, interval=(f"{column}_low_ms", f"{column}_high_ms")
+    )
+
+
+WATCHED = (
+    # Two clocks are two figures: device time and end-to-end latency are never compared.
+    _latency("device time", "device"),
+    _latency("end-to-end latency", "end_to_end"),
+    # Half a point is a quarter of the 2 % that the gate allows: three such steps are seen before the gate closes.
+    Watched("accuracy ratio", "accuracy_ratio", "trusted", False, 0.005, log=False),
+    # Builds time kernels against each other on a host with other work: a quarter is outside of that. Cached
+    # builds have no figure.
+    Watched("build seconds", "build_seconds", "trusted", True, 0.25),
+    # Two builds of one network may choose kernels of other sizes; weights in another precision change far more.
+    Watched("size", "size_bytes", "trusted", True, 0.05),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One figure of one case that became worse, or may have, or drifts.
+
+    `kind` is "confirmed", "unclear" (`why` says what is missing) or "drift". `change` is a ratio, or for the
+    accuracy ratio a difference, with its 95 % interval (none for a drift). `environment` has the versions that
+    differ between the last good and the first bad session as name → (old, new).
+    """
+
+    kind: str
+    device: str
+    case: str
+    figure: str
+    change: float
+    low: float | None
+    high: float | None
+    nights: int
+    why: str
+    last_good: Mapping[str, str]
+    first_bad: Mapping[str, str]
+    environment: Mapping[str, tuple[str, str]]
+
+
+def verdicts(history: pd.DataFrame, watched: tuple[Watched, ...] = WATCHED) -> list[Verdict]:
+    """For each device, case and figure of a `reports.history.load` frame: what is worse now than it was.
+
+    The latest confirmed step for the worse, unless the figure has since come back; else an unclear last step or
+    a drift for the worse. A change of driver continues the series. Nights whose figure is not to be trusted are
+    nights without a figure. Pure: the frame is not changed.
+    """
+    found: list[Verdict | None] = []
+    for (device, case), lines in history.groupby(["device", "case"], sort=False):
+        ordered = lines.sort_values(["at", "session"], kind="stable").to_dict("records")
+        found.extend(_verdict(str(device), str(case), ordered, figure) for figure in watched)
+    return [verdict for verdict in found if verdict]
+
+
+def _verdict(device: str, case: str, nights: list[dict[str, Any]], figure: Watched) -> Verdict | None:
+    values = [_value(night, figure) for night in nights]
+    told = find_steps(values, _spreads(nights, values, figure), least=figure.least, log=figure.log)
+    confirmed = [step for step in told.steps if step.confirmed and _worse(step.change, figure)]
+    if confirmed and _still_worse(told, confirmed[-1], figure):
+        return _of_step("confirmed", device, case, nights, figure, confirmed[-1])
+    last = told.steps[-1] if told.steps else None
+    if last and not last.confirmed and _worse(last.change, figure) and _size(last.change, figure) >= figure.least:
+        return _of_step("unclear", device, case, nights, figure, last)
+    walk = told.drifts[-1] if told.drifts else None
+    if walk and _worse(walk.change, figure) and _size(walk.change, figure) >= figure.least:
+        ends = nights[walk.first], nights[walk.last]
+        measured = sum(value is not None for value in values[walk.first : walk.last + 1])
+        why = "a slow walk over these nights, no step between two"
+        return Verdict("drift", device, case, figure.name, walk.change, None, None, measured, why, *_between(*ends))
+    return None
+
+
+def _of_step(kind: str, device: str, case: str, nights: list[dict[str, Any]], figure: Watched, step: Step) -> Verdict:
+    between = _between(nights[step.last_good], nights[step.first_bad])
+    return Verdict(kind, device, case, figure.name, step.change, step.low, step.high, step.nights, step.why, *between)
+
+
+def _between(
+    good: Mapping[str, Any], bad: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, str]]]:
+    old, new = good["environment"], bad["environment"]
+    changed = {
+        name: (old.get(name, "absent"), new.get(name, "absent"))
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    }
+    return _night(good), _night(bad), changed
+
+
+def _night(line: Mapping[str, Any]) -> dict[str, str]:
+    return {name: "" if pd.isna(line[name]) else str(line[name]) for name in ("session", "at", "commit")}
+
+
+def _value(night: Mapping[str, Any], figure: Watched) -> float | None:
+    value, trusted = night[figure.column], night[figure.trusted]
+    if pd.isna(value) or pd.isna(trusted) or not trusted or (figure.log and value <= 0):
+        return None
+    return float(value)
+
+
+def _spreads(nights: list[dict[str, Any]], values: list[float | None], figure: Watched) -> list[float | None] | None:
+    """Each night's own relative standard error, from its 95 % interval (3.92 of them wide)."""
+    if figure.interval is None:
+        return None
+    ends = [(night[figure.interval[0]], night[figure.interval[1]]) for night in nights]
+    return [
+        None if value is None or pd.isna(low) or pd.isna(high) else float(high - low) / 3.92 / value
+        for value, (low, high) in zip(values, ends, strict=True)
+    ]
+
+
+def _size(change: float, figure: Watched) -> float:
+    """A change's size as `least` has it, the same for a gain and a loss."""
+    return math.expm1(abs(math.log(change))) if figure.log else abs(change)
+
+
+def _worse(change: float, figure: Watched) -> bool:
+    return (change > (1.0 if figure.log else 0.0)) == figure.more_is_worse
+
+
+def _still_worse(told: Steps, step: Step, figure: Watched) -> bool:
+    """Whether the newest level is still worse than the one before the step, by as much as matters."""
+    before = next(level.value for level in told.levels if level.first <= step.last_good <= level.last)
+    now = told.levels[-1].value
+    change = now / before if figure.log else now - before
+    return _worse(change, figure) and _size(change, figure) >= figure.least

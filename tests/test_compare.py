@@ -1,0 +1,116 @@
+"""The comparison as a command, on real engines: its words, its JSON, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fixtures.compare import as_text, main, sentence
+
+EMBEDDED = ("--suite", "embedded", "--device", "cpu", "--batch", "1")
+QUICK = ("--seconds", "0.3", "--attempts", "1")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("engines"))
+
+
+def found(verdict: str, value: float, low: float, high: float) -> dict:
+    """What a comparison of two engines gives."""
+    sides = [
+        {"case": case, "median_ms": 2.0, "images_per_second": 500.0, "samples_ms": [2.0] * 8} for case in ("one", "two")
+    ]
+    return {
+        "verdict": verdict,
+        "time_ratio": {"value": value, "low": low, "high": high},
+        "threshold": 0.01,
+        "attempts": 3,
+        "quadruples": 20,
+        "quantity": "end-to-end latency",
+        "instrument": "host clock",
+        "steady": True,
+        "sides": sides,
+    }
+
+
+def test_two_backends_are_built_timed_in_turns_and_judged(cache: str, tmp_path: Path, capsys: pytest.CaptureFixture):
+    file = tmp_path / "answer.json"
+    call = ("pytorch", "onnxruntime", "--model", "clip-image", "--engine-cache", cache, "--json", str(file))
+    assert main([*call, *EMBEDDED, *QUICK]) == 0
+    printed = capsys.readouterr().out
+    answer = json.loads(file.read_text())
+    assert answer["verdict"] in ("faster", "slower", "same", "unclear")
+    assert printed.startswith(sentence(answer))
+    assert [side["case"] for side in answer["sides"]] == [
+        "clip-image-pytorch-fp32-b1",
+        "clip-image-onnxruntime-fp32-b1",
+    ]
+    assert answer["time_ratio"]["low"] <= answer["time_ratio"]["value"] <= answer["time_ratio"]["high"]
+    for side in answer["sides"]:
+        assert len(side["samples_ms"]) % answer["quadruples"] == 0 and min(side["samples_ms"]) > 0
+        assert side["images_per_second"] == pytest.approx(1000 / side["median_ms"])
+    assert len({side["engine_sha256"] for side in answer["sides"]}) == 2
+    assert answer["environment"]["device"] == "cpu"
+    assert (answer["quantity"], answer["instrument"]) == ("end-to-end latency", "host clock")
+
+
+def test_each_side_may_have_a_precision_of_its_own(cache: str, tmp_path: Path):
+    file = tmp_path / "answer.json"
+    call = ("pytorch", "onnxruntime", "--precision", "fp32", "fp16", "--model", "clip-text", "--json", str(file))
+    assert main([*call, "--engine-cache", cache, *EMBEDDED, *QUICK]) == 0
+    cases = [side["case"] for side in json.loads(file.read_text())["sides"]]
+    assert cases == ["clip-text-pytorch-fp32-b1", "clip-text-onnxruntime-fp16-b1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("pytorch", "onnxruntime", "--model", "yolov9"), "--model: unknown 'yolov9'"),
+        (("pytorch", "tensorrt"), "tensorrt in fp32 cannot run"),
+        (("pytorch", "onnxruntime", "--precision", "int8"), "pytorch in int8 cannot run"),
+        (("pytorch", "onnxruntime", "--precision", "fp32", "fp16", "int8"), "too many"),
+        (("pytorch", "onnxruntime", "--batch", "1,8"), "not one batch size"),
+        (("pytorch", "onnxruntime", "--batch", "0"), "--batches"),
+        (("pytorch", "onnxruntime", "--threshold", "0"), "out of range"),
+        (("pytorch", "onnxruntime", "--attempts", "0"), "out of range"),
+        (("pytorch", "onnxruntime", "--seconds", "0"), "out of range"),
+        (("pytorch", "onnxruntime", "--yolo", "mine.pt"), "brings its own weights"),
+    ],
+)
+def test_a_bad_call_is_two_and_says_how_to_mend_it(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture, tmp_path: Path
+):
+    assert main([*EMBEDDED, "--engine-cache", str(tmp_path), *arguments]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err and "how to mend it" in printed.err
+    assert not printed.out
+
+
+def test_an_unknown_backend_is_two(capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit) as stopped:
+        main(["pytorch", "openvino"])
+    assert stopped.value.code == 2
+    assert "openvino" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            found("slower", 1.051, 1.044, 1.058),
+            "two is slower than one: a call takes +5.1 % (95 % interval +4.4 to +5.8",
+        ),
+        (found("faster", 0.8, 0.79, 0.81), "two is faster than one: a call takes -20.0 %"),
+        (found("same", 1.001, 0.997, 1.004), "two is as fast as one, within 1 %"),
+        (found("unclear", 1.01, 0.99, 1.03), "Whether two is faster or slower than one is unclear"),
+    ],
+)
+def test_a_verdict_is_one_plain_sentence(answer: dict, words: str):
+    assert sentence(answer).startswith(words)
+
+
+def test_an_unsteady_comparison_says_so():
+    steady = found("same", 1.0, 0.99, 1.01)
+    assert "unsteady" not in as_text(steady)
+    assert "unsteady" in as_text({**steady, "steady": False})
