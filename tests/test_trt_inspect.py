@@ -102,7 +102,7 @@ def test_a_few_layers_that_tensorrt_merged_are_not_guessed():
 
 @pytest.mark.parametrize(("plan_bytes", "precision"), [(352e6, "fp32"), (178e6, "fp16"), (92e6, "int8")])
 def test_what_a_plan_has_no_room_for_is_not_in_it(plan_bytes: float, precision: str):
-    """ViT-B/32's image tower has 87.4 million weights in its layers; the first two sizes are of real plans (352 and 178 MB)."""
+    """87.4 million weights, as in ViT-B/32's image tower; its real plans have 352 and 178 MB."""
     assert widest_that_fits(int(plan_bytes), 87_400_000) == precision
 
 
