@@ -11,7 +11,7 @@ from fixtures.backends.trt_inspect import (
     built_from,
     count_weights,
     layers_by_precision,
-    widest_that_fits,
+    likeliest_types,
 )
 from fixtures.precision.fp16 import to_fp16
 from tests.small_nets import write_detector
@@ -84,7 +84,7 @@ def test_an_answer_without_details_names_no_layer_and_is_a_shortfall():
 def test_the_region_that_the_inspector_skips_is_judged_by_the_size_of_the_plan():
     built = built_from(CLIP_FP32, CLIP_PLAN_BYTES, CLIP_WEIGHTS)
     assert built.layers == {"fp32": 26}
-    assert "4.4 bytes a weight" in built.notes[0]
+    assert "8.1 MB are what 1.9 million weights take in FP32" in built.notes[0]
     assert not built.shortfall("fp32")
 
 
@@ -100,15 +100,44 @@ def test_a_few_layers_that_tensorrt_merged_are_not_guessed():
     assert not built.notes
 
 
-@pytest.mark.parametrize(("plan_bytes", "precision"), [(352e6, "fp32"), (178e6, "fp16"), (92e6, "int8")])
-def test_what_a_plan_has_no_room_for_is_not_in_it(plan_bytes: float, precision: str):
-    """87.4 million weights, as in ViT-B/32's image tower; its real plans have 352 and 178 MB."""
-    assert widest_that_fits(int(plan_bytes), 87_400_000) == precision
+# The towers of ViT-B/32, and the sizes of their plans by TensorRT 8.6.0 on an H200.
+IMAGE = WeightCount(layers=74, weights=87_490_560, others=148_000)
+TEXT = WeightCount(layers=73, weights=38_010_880, others=25_480_000)
+
+
+@pytest.mark.parametrize(
+    ("plan_bytes", "counted", "types"),
+    [
+        (352_759_324, IMAGE, "fp32"),
+        (178_114_828, IMAGE, "fp16"),
+        (95_167_924, IMAGE, "int8"),
+        (254_731_108, TEXT, "fp32"),
+        (127_809_292, TEXT, "fp16"),
+        # The embedding of the tokens stayed in FP32: larger than the FP16 plan, and INT8 all the same.
+        (142_212_596, TEXT, "int8"),
+    ],
+)
+def test_the_size_of_a_real_plan_tells_the_precision(plan_bytes: int, counted: WeightCount, types: str):
+    assert likeliest_types(plan_bytes, counted)[0] == types
+
+
+def test_what_a_plan_has_no_room_for_is_not_in_it():
+    assert likeliest_types(10**6, IMAGE) == ("int8", "fp16")
+
+
+def test_control_characters_in_the_answer_are_read():
+    """Recorded from 8.6.0: the ONNX nodes of one kernel are separated by a bare U+001E."""
+    text = _engine(_layer("Half")).replace("conv", "[ONNX Layer: /act/Sigmoid]\x1e[ONNX Layer: /act/Mul]")
+    assert "\x1e" in text
+    assert layers_by_precision(text) == {"fp16": 1}
 
 
 def test_weights_are_counted_in_every_precision_of_a_graph(tmp_path: Path):
     fp32 = write_detector(tmp_path / "fp32.onnx")
     to_fp16(fp32, tmp_path / "fp16.onnx")
-    counted = count_weights(fp32)
     expected = 3 * 16 * 9 + 16 * 16 + 16 * 16 * 9 + 16 * 24 * 9 + 40 * 16 + 16 * 4 + 16 * 5
-    assert counted == count_weights(tmp_path / "fp16.onnx") == WeightCount(7, expected)
+    for graph in ("fp32.onnx", "fp16.onnx"):
+        counted = count_weights(tmp_path / graph)
+        assert (counted.layers, counted.weights) == (7, expected)
+        # Biases, and what small constants the rewriting adds.
+        assert 80 < counted.others < 120
