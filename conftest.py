@@ -7,16 +7,15 @@ import pytest
 
 from fixtures.errors import BenchError
 from fixtures.instruments.replay import ReplayTimer
+from fixtures.isolation.processes import CaseFailedError
 from fixtures.options import DEVICES, SUITES, Options
-from fixtures.run import BENCH, BenchRun, Entry
+from fixtures.run import BENCH, QUESTIONS, BenchRun, Entry
 from fixtures.terminal import closing_section, header_lines
 from reports.errors import ReportError
 
 pytest_plugins = ["fixtures.wiring"]
 
 ROOT = Path(__file__).parent
-# In the order in which a case answers them: an engine that cannot be built cannot be fast.
-QUESTIONS = {"test_build": "build", "test_speed": "speed", "test_accuracy": "accuracy"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,6 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--engine-cache-limit", "GB that the cache may hold, 0 for no limit (default: 20)", "20")
     add("--trt-workspace", "MiB that a TensorRT builder may use for tactics, 0 for all (default: 4096)", "4096")
     add("--trt-level", "TensorRT's builder optimisation level, 0 to 5 (default: 3)", "3")
+    add("--case-seconds", "what one question of a case may take before its process is ended (default: 3600)", "3600")
+    add("--resume", "folder of an interrupted run: ask only what has no answer yet, in the same session")
+    add("--shard", "i/n: the i-th of n parts of the matrix; `python -m reports merge` joins their records")
+    add("--history", "folder of earlier nights: this run is appended and compared")
     add("--output", "folder of the record and the report (default: reports/runs/<session>)")
     group.addoption("--rebuild", action="store_true", default=False, help="build every graph and engine again")
 
@@ -51,7 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
     names = (
         "suite", "yolo", "clip", "coco_images", "coco_annotations", "calibration_images", "models", "backends",
         "precisions", "batches", "device", "tolerance", "measure_seconds", "energy_seconds", "engine_cache",
-        "engine_cache_limit", "output", "rebuild", "trt_workspace", "trt_level",
+        "engine_cache_limit", "output", "rebuild", "trt_workspace", "trt_level", "case_seconds", "resume", "shard",
+        "history",
     )  # fmt: skip
     try:
         options = Options.from_values({name: config.getoption(name) for name in names}, ROOT)
@@ -94,6 +98,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item, (case_id, question) in ours.items():
         case = cells[case_id].case
         item.add_marker(pytest.mark.benchmark(timer=ReplayTimer(), group=f"{question} {case.model} b{case.batch}"))
+    if run.earlier is not None:
+        answered = [item for item, identity in ours.items() if identity in run.earlier.answered]
+        config.hook.pytest_deselected(items=answered)
+        ours = {item: identity for item, identity in ours.items() if item not in answered}
+        items[:] = [item for item in items if item not in answered]
     cases, questions = list(cells), list(QUESTIONS.values())
 
     def place(item: pytest.Item) -> tuple[int, int]:
@@ -107,7 +116,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     run = session.config.stash[BENCH]
-    if not (_ours(session.items) or run.cannot_run) or session.config.option.collectonly:
+    if not (_ours(session.items) or run.cannot_run or run.earlier) or session.config.option.collectonly:
         return
     try:
         run.start()
@@ -123,7 +132,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if not _ours([item]):
         return
     error = call.excinfo.value if call.excinfo else None
-    if isinstance(error, BenchError | ReportError):
+    if isinstance(error, BenchError | ReportError | CaseFailedError):
         report.longrepr = str(error)  # it says how to mend it; a traceback would bury that
     if not _answers(report):
         return
@@ -156,6 +165,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if run is None or not run.started:
         return
     try:
+        # Interrupted, broken, nothing to run: pytest's own words for it stay.
+        own = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        if exitstatus in own or (run.earlier is not None and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = exitstatus = int(run.status())
         run.finish(int(exitstatus))
         run.write_report()
     except ReportError as error:
@@ -194,7 +207,8 @@ def _outcome(report: pytest.TestReport, error: BaseException | None) -> tuple[st
         return "skipped", str(getattr(error, "msg", error))
     if isinstance(error, AssertionError):
         return "failed", str(error)
-    return "error", f"{type(error).__name__}: {error}" if not isinstance(error, BenchError) else str(error)
+    told = isinstance(error, BenchError | CaseFailedError)
+    return "error", str(error) if told else f"{type(error).__name__}: {error}"
 
 
 def _progress(config: pytest.Config, text: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Self
 from reports.errors import ReportError
 
 SCHEMA = 1
-QUESTIONS = ("matrix", "build", "speed", "accuracy")
+QUESTIONS = ("matrix", "build", "speed", "accuracy", "history")
 OUTCOMES = ("passed", "failed", "skipped", "error")
 CASE_FIELDS = ("id", "model", "task", "backend", "precision", "batch")
 
@@ -61,10 +61,24 @@ class CaseRow:
     outcome: str
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
+    seconds: float | None = None
+    """Wall time of the question, the suite's own share included."""
     at: str = field(default_factory=utc_now)
 
     def to_dict(self) -> Row:
         return {"kind": "case", **vars(self)}
+
+
+@dataclass(frozen=True)
+class ResumeRow:
+    """An interrupted session goes on from here, perhaps on a machine that has changed."""
+
+    session: str
+    environment: Mapping[str, Any]
+    at: str = field(default_factory=utc_now)
+
+    def to_dict(self) -> Row:
+        return {"kind": "resume", **vars(self)}
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,7 @@ class Recorder:
             self.close()
             raise
 
-    def write(self, row: Row | SessionRow | CaseRow | EndRow) -> None:
+    def write(self, row: Row | SessionRow | CaseRow | ResumeRow | EndRow) -> None:
         """Append one row and return once the disk has it. A row of the wrong shape is a `ValueError`."""
         plain = _plain(row if isinstance(row, dict) else row.to_dict())
         if wrong := row_fault(plain):
@@ -157,7 +171,7 @@ class Recorder:
 def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     """All rows of a record, in the order in which they were written.
 
-    A line that a crash cut off, at the end of the file or just before a new session, becomes
+    A line that a crash cut off, at the end of the file or just before a session begins or goes on, becomes
     `{"kind": "torn", "line": number, "bytes": length}`, so that a report can mention it. Anything else that
     is no row of this schema is a `ReportError` that names the line.
     """
@@ -175,7 +189,8 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     rows: list[Row] = []
     for number, (line, row) in enumerate(zip(lines, parsed, strict=True), start=1):
         following = parsed[number] if number < len(parsed) else None
-        if row is None and number > 1 and (number == len(lines) or (following or {}).get("kind") == "session"):
+        goes_on = (following or {}).get("kind") in ("session", "resume")
+        if row is None and number > 1 and (number == len(lines) or goes_on):
             rows.append({"kind": "torn", "line": number, "bytes": len(line)})
             continue
         fault = "it is no JSON object" if row is None else row_fault(row)
@@ -190,16 +205,21 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
 
 
 def last_session(rows: list[Row]) -> list[Row]:
-    """The rows of the session that began last, its torn line included. A record may hold several sessions."""
+    """The rows of the session that began last, torn lines included. A record may hold several sessions.
+
+    An end that was followed by a resumption was none, and is left out.
+    """
     starts = [index for index, row in enumerate(rows) if row["kind"] == "session"]
-    return rows[starts[-1] :] if starts else []
+    session = rows[starts[-1] :] if starts else []
+    resumed = max((index for index, row in enumerate(session) if row["kind"] == "resume"), default=0)
+    return [row for index, row in enumerate(session) if row["kind"] != "end" or index > resumed]
 
 
 def row_fault(row: Mapping[str, Any]) -> str | None:
     """Why this is no row of the schema, in words, or None if it is one."""
     kind = row.get("kind")
-    if kind not in ("session", "case", "end"):
-        return f"kind {kind!r} is none of session, case, end"
+    if kind not in ("session", "case", "resume", "end"):
+        return f"kind {kind!r} is none of session, case, resume, end"
     if not isinstance(row.get("session"), str):
         return "it names no session"
     if kind == "session":

@@ -14,11 +14,16 @@ def raw_options(**changed: str | bool) -> dict[str, str | bool]:
     """The command line without any option, but for what is `changed`."""
     names = (
         "yolo", "clip", "coco_images", "coco_annotations", "calibration_images", "models", "backends",
-        "precisions", "batches", "measure_seconds", "engine_cache", "output",
+        "precisions", "batches", "measure_seconds", "engine_cache", "output", "resume", "shard", "history",
     )  # fmt: skip
     raw: dict[str, str | bool] = dict.fromkeys(names, "")
     numbers = {"tolerance": "0.02", "energy_seconds": "5", "engine_cache_limit": "20", "trt_workspace": "4096"}
-    return raw | {"suite": "auto", "device": "auto", "trt_level": "3", "rebuild": False} | numbers | changed
+    return (
+        raw
+        | {"suite": "auto", "device": "auto", "trt_level": "3", "case_seconds": "3600", "rebuild": False}
+        | numbers
+        | changed
+    )
 
 
 def write_coco(folder: Path, images: int = 6, side: int = 160) -> tuple[Path, Path]:

@@ -1,0 +1,34 @@
+"""The exit status of a run, by what its rows say: a CI tells a closed gate from a crash by the number alone."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from reports.record import Row
+
+
+class Status(IntEnum):
+    """0 and 1 mean what they mean to pytest, which itself uses 2 to 5; the larger ones are this suite's.
+
+    One run may have several troubles: the first of GATE_FAILED, CASE_LOST, SLOWER names it.
+    """
+
+    PASSED = 0
+    GATE_FAILED = 1
+    CASE_LOST = 6
+    SLOWER = 7
+
+
+def exit_status(rows: Iterable[Row]) -> Status:
+    """What a session comes to, from all its rows.
+
+    GATE_FAILED: an engine lost too much accuracy, computes in another precision than asked for, or gave a reading
+    above the card's peak. CASE_LOST: a case crashed, hung, or stopped with an error. SLOWER: the history confirms
+    that something became worse, or a case that used to run is gone. Unclear findings fail nothing.
+    """
+    found = {
+        Status.CASE_LOST if row["outcome"] == "error" else
+        Status.SLOWER if row["question"] == "history" else Status.GATE_FAILED
+        for row in rows
+        if row["kind"] == "case" and row["outcome"] in ("failed", "error")
+    }  # fmt: skip
+    return min(found, default=Status.PASSED)

@@ -1,0 +1,170 @@
+"""A case that crashes, hangs or is killed costs itself alone, and an interrupted run can be taken up again."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from reports.record import last_session, read_rows
+from tests.chaos import ROOT, environment
+from tests.making import run_bench
+
+QUICK = ("--suite", "embedded", "--models", "clip-text", "--precisions", "fp32", "--measure-seconds", "0.2")
+CASES = (*QUICK, "--backends", "pytorch,chaos,onnxruntime", "--batches", "1,2")
+QUESTIONS = ("build", "speed", "accuracy")
+SOUND = [f"clip-text-{backend}-fp32-b{batch}" for backend in ("pytorch", "onnxruntime") for batch in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engines")
+
+
+def _outcomes(output: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in last_session(read_rows(output / "rows.jsonl")):
+        if row["kind"] == "case":
+            found.setdefault(row["case"]["id"], []).append(row["outcome"])
+    return found
+
+
+def _reasons(output: Path) -> list[str]:
+    rows = read_rows(output / "rows.jsonl")
+    return [row["reason"] for row in rows if row["kind"] == "case" and row["outcome"] == "error"]
+
+
+@pytest.mark.parametrize(
+    ("chaos", "said"),
+    [
+        ("speed kill", "ended by SIGKILL (the system does that when memory runs out)"),
+        ("build abort", "ended by SIGABRT"),
+        ("build exit", "ended with exit status 3"),
+        ("speed spin", "no answer within 8 s"),
+    ],
+)
+def test_a_lost_process_costs_its_case_alone(chaos: str, said: str, cache: Path, tmp_path: Path):
+    output = tmp_path / "output"
+    done = run_bench(
+        *(*CASES, "--engine-cache", str(cache / chaos.replace(" ", "-")), "--output", str(output)),
+        *("--case-seconds", "8", "--junitxml", str(tmp_path / "junit.xml")),
+        env=environment(tmp_path / "site", chaos),
+    )
+    assert done.returncode == 6, done.stdout + done.stderr
+    outcomes = _outcomes(output)
+    for case in SOUND:
+        assert outcomes[case] == ["passed"] * 3
+    assert outcomes.keys() - SOUND == {"clip-text-chaos-fp32-b1", "clip-text-chaos-fp32-b2"}
+    reasons = _reasons(output)
+    assert said in reasons[0]
+    assert "not asked: " in reasons[1] and said in reasons[1]
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()[0]
+    assert (suite.get("failures"), suite.get("errors")) == ("0", str(len(reasons)))
+    if chaos == "build exit":
+        assert "| chaos: building" in "\n".join(reasons)
+
+
+def test_an_exception_is_told_and_leaves_its_process_alive(cache: Path, tmp_path: Path):
+    done = run_bench(
+        *(*CASES, "--engine-cache", str(cache / "raise"), "--output", str(tmp_path / "output")),
+        env=environment(tmp_path / "site", "build raise"),
+    )
+    assert done.returncode == 6
+    assert _reasons(tmp_path / "output") == ["ZeroDivisionError: chaos"] * 6
+    assert "Traceback" in (tmp_path / "output" / "logs" / "clip-text-chaos-fp32.log").read_text()
+
+
+def _start(*options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pytest", str(ROOT / "bench"), "--benchmark-only", "-p", "no:cacheprovider"]
+    return subprocess.Popen(
+        [*command, "--device", "cpu", *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def _wait_for_rows(output: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        record = output / "rows.jsonl"
+        if record.exists() and record.read_text().count('"kind": "case"') >= count:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the run has not come so far")
+
+
+def _processes_of(output: Path) -> list[str]:
+    """Command lines of processes that write to the logs of a run."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(output) in str((folder / "fd" / "1").readlink()):
+                found.append((folder / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_is_resumed(how: signal.Signals, cache: Path, tmp_path: Path):
+    options = (*QUICK, "--backends", "pytorch,onnxruntime", "--batches", "1,2", "--engine-cache", str(cache / "resume"))
+    output = tmp_path / "output"
+    run = _start(*options, "--output", str(output))
+    _wait_for_rows(output, 4)
+    run.send_signal(how)
+    run.communicate(timeout=60)
+    assert run.returncode == (2 if how == signal.SIGINT else -9)
+    time.sleep(1)
+    assert not _processes_of(output)
+    before = read_rows(output / "rows.jsonl")
+    assert 4 <= sum(row["kind"] == "case" for row in before) < 12
+
+    refused = run_bench(*options, "--batches", "1", "--resume", str(output))
+    assert refused.returncode == 4
+    assert "batches was [1, 2], is [1]" in refused.stderr
+
+    done = run_bench(*options, "--resume", str(output))
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = last_session(read_rows(output / "rows.jsonl"))
+    assert {row["session"] for row in after} == {before[0]["session"]}
+    assert _outcomes(output) == {case: ["passed"] * 3 for case in SOUND}
+    assert [row["kind"] for row in after].count("end") == 1
+    again = run_bench(*options, "--resume", str(output))
+    assert again.returncode == 0
+    assert _outcomes(output) == {case: ["passed"] * 3 for case in SOUND}
+
+
+def test_what_is_no_run_cannot_be_resumed(tmp_path: Path):
+    done = run_bench(*QUICK, "--resume", str(tmp_path))
+    assert done.returncode == 4
+    assert f"--resume {tmp_path}" in done.stderr and "how to mend it" in done.stderr
+
+
+def test_shards_are_disjoint_and_complete(cache: Path, tmp_path: Path):
+    cases: list[str] = []
+    for index in (1, 2):
+        output = tmp_path / str(index)
+        options = (*CASES, "--backends", "pytorch,onnxruntime", "-m", "build", "--shard", f"{index}/2")
+        run_bench(*options, "--engine-cache", str(cache / "resume"), "--output", str(output))
+        if (output / "rows.jsonl").exists():
+            rows = read_rows(output / "rows.jsonl")
+            assert rows[0]["settings"]["shard"] == f"{index}/2"
+            cases += [row["case"]["id"] for row in rows if row["kind"] == "case"]
+    assert sorted(cases) == sorted(SOUND)
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "x", "1/"])
+def test_a_shard_that_is_none_is_a_usage_error(shard: str):
+    done = run_bench(*QUICK, "--shard", shard)
+    assert done.returncode == 4
+    assert "write --shard 2/3" in done.stderr
+
+
+def test_the_record_of_a_run_says_what_every_question_cost(cache: Path, tmp_path: Path):
+    done = run_bench(*CASES, "--backends", "pytorch", "--engine-cache", str(cache / "cost"), "--output", str(tmp_path))
+    assert done.returncode == 0
+    rows = [row for row in read_rows(tmp_path / "rows.jsonl") if row["kind"] == "case"]
+    assert all(0 <= row["values"]["work_seconds"] <= row["seconds"] for row in rows)
+    assert json.dumps(rows)
