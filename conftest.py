@@ -86,6 +86,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     run = config.stash[BENCH]
     ours = {item: _identity(item) for item in _ours(items)}
+    looking_back = [item for item in items if "bench_run" in getattr(item, "fixturenames", ()) and item not in ours]
+    if looking_back and not run.options.history:
+        config.hook.pytest_deselected(items=looking_back)
+        items[:] = [item for item in items if item not in looking_back]
+    for item in looking_back:
+        item.add_marker(pytest.mark.benchmark(timer=ReplayTimer(), group="history"))
     if not ours:
         return
     cells = run.cells
@@ -107,7 +113,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def place(item: pytest.Item) -> tuple[int, int]:
         if item not in ours:
-            return (-1, 0)
+            return (len(cases) if item in looking_back else -1, 0)
         case_id, question = ours[item]
         return (cases.index(case_id), questions.index(question))
 
@@ -116,7 +122,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     run = session.config.stash[BENCH]
-    if not (_ours(session.items) or run.cannot_run or run.earlier) or session.config.option.collectonly:
+    of_a_whole = run.earlier is not None or run.options.shard != (1, 1)
+    if not (_ours(session.items) or run.cannot_run or of_a_whole) or session.config.option.collectonly:
         return
     try:
         run.start()
@@ -168,7 +175,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         # Interrupted, broken, nothing to run: pytest's own words for it stay.
         own = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         if exitstatus in own or (run.earlier is not None and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED):
-            session.exitstatus = exitstatus = int(run.status())
+            nothing_left = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
+            session.exitstatus = exitstatus = int(run.status()) or (0 if nothing_left else int(exitstatus))
         run.finish(int(exitstatus))
         run.write_report()
     except ReportError as error:

@@ -1,7 +1,11 @@
-"""What can be done with a run that was recorded earlier: its report, or its summary for a CI job's page.
+"""What can be done with a run that was recorded earlier: its report, its summary for a CI job's page, its place in
+the history of its machine; and the records of a matrix that was split over several runners as one.
 
-python -m reports render ROWS.jsonl [--output DIR]
-python -m reports summary ROWS.jsonl [--output FILE] [--annotations]
+python -m reports render ROWS.jsonl [--output DIR] [--history DIR]
+python -m reports summary ROWS.jsonl [--output FILE] [--annotations] [--history DIR]
+python -m reports merge ROWS.jsonl ROWS.jsonl ... --output DIR
+python -m reports history add ROWS.jsonl --history DIR
+python -m reports history show DIR [--case SUBSTRING]
 """
 
 import argparse
@@ -10,34 +14,38 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reports.errors import ReportError
+from reports.history import append, load
+from reports.history_table import history_table
 from reports.html import write_report
 from reports.job_summary import annotations, command, job_summary
-from reports.record import read_rows
+from reports.merge import RECORD, merge
+from reports.record import Recorder, last_session, read_rows
+from reports.rows import Row
+from reports.since import Since, findings, judge
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0, or 2 with a message on stderr for what the user can mend."""
     asked = _parser().parse_args(arguments)
     try:
-        if asked.command == "render":
-            print(write_report(read_rows(asked.rows), asked.output or asked.rows.parent))
-        else:
-            _summarise(asked.rows, asked.output, asked.annotations)
+        return asked.run(asked) or 0
     except ReportError as error:
-        if asked.command == "summary" and asked.annotations:
+        if asked.run is _summary and asked.annotations:
             print(command("error", "No summary", str(error)))
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reports", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
     render = commands.add_parser("render", help="write report.html, report.json and report.csv of a record")
     render.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: beside the record)")
+    render.set_defaults(run=_render)
+
     summary = commands.add_parser("summary", help="Markdown and annotations for the page of a GitHub job")
     summary.add_argument(
         "--output", type=Path, metavar="FILE", help="append the Markdown to this file (default: print it)"
@@ -45,18 +53,62 @@ def _parser() -> argparse.ArgumentParser:
     summary.add_argument(
         "--annotations", action="store_true", help="print a workflow command for each case that needs a look"
     )
-    for reader in (render, summary):
+    summary.set_defaults(run=_summary)
+
+    joined = commands.add_parser("merge", help="make one record and report of the shards of one matrix")
+    joined.add_argument("rows", type=Path, nargs="+", metavar="ROWS.jsonl", help="the record of each shard")
+    joined.add_argument("--output", type=Path, metavar="DIR", required=True, help="a folder without a record")
+    joined.set_defaults(run=_merge)
+
+    nights = commands.add_parser("history", help="keep a run in the history of its machine, or show a history")
+    actions = nights.add_subparsers(required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="append a run, and print the file that has it")
+    add.add_argument("--history", type=Path, metavar="DIR", required=True, help="the folder of the history")
+    add.set_defaults(run=_add)
+    show = actions.add_parser("show", help="print each case's figures, and since when they are worse")
+    show.add_argument("folder", type=Path, metavar="DIR", help="the folder of the history")
+    show.add_argument("--case", default="", metavar="SUBSTRING", help="only cases with this in their name")
+    show.set_defaults(run=_show)
+
+    for reader in (render, summary, add):
         reader.add_argument("rows", type=Path, metavar="ROWS.jsonl", help="the record of a benchmark run")
+    for teller in (render, summary):
+        teller.add_argument(
+            "--history",
+            type=Path,
+            metavar="DIR",
+            help="also tell what is worse than in this history, which has the run",
+        )
     return parser
 
 
-def _summarise(record: Path, output: Path | None, annotate: bool) -> None:
-    """The exit status does not judge the run: the run's own did that."""
-    rows = read_rows(record)
-    if annotate:
-        for line in annotations(rows):
+def _render(asked: argparse.Namespace) -> None:
+    rows = read_rows(asked.rows)
+    told = findings(_since(rows, asked.history))
+    print(write_report(rows, asked.output or asked.rows.parent, told))
+
+
+def _summary(asked: argparse.Namespace) -> int:
+    """The exit status does not judge the run: the run's own did that.
+
+    A history that cannot be read costs the page its own part, no more, and is an error.
+    """
+    rows, since, status = read_rows(asked.rows), [], 0
+    try:
+        since = _since(rows, asked.history)
+    except ReportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 2
+        if asked.annotations:
+            print(command("error", "Not compared with the history", str(error)))
+    if asked.annotations:
+        for line in annotations(rows, since=since):
             print(line)
-    text = job_summary(rows)
+    _put(job_summary(rows, since=since), asked.output)
+    return status
+
+
+def _put(text: str, output: Path | None) -> None:
     if output is None:
         print(text, end="")
         return
@@ -68,6 +120,33 @@ def _summarise(record: Path, output: Path | None, annotate: bool) -> None:
             f"{output}: cannot write the summary: {error.strerror or error}",
             mend="name another, writable file with --output, or leave it out to print the Markdown",
         ) from error
+
+
+def _since(rows: list[Row], history: Path | None) -> list[Since]:
+    """What the history says of these rows; nothing of a run that stopped before its first answer."""
+    session = last_session(rows)
+    if history is None or not any(row["kind"] == "case" for row in session):
+        return []
+    return judge(load(history), session[0]["session"])
+
+
+def _merge(asked: argparse.Namespace) -> None:
+    rows = merge([read_rows(path) for path in asked.rows])
+    path = asked.output / RECORD
+    if path.exists():
+        raise ReportError(f"{path}: there is a record already", mend="name another folder with --output")
+    with Recorder(path) as recorder:
+        for row in rows:
+            recorder.write(row)
+    print(write_report(rows, asked.output))
+
+
+def _add(asked: argparse.Namespace) -> None:
+    print(append(asked.history, read_rows(asked.rows)))
+
+
+def _show(asked: argparse.Namespace) -> None:
+    print(history_table(load(asked.folder), asked.case), end="")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.ratio import Latency
-from reports.record import Row
+from reports.rows import Row
 from reports.summary import CaseSummary, latency, number
 
 # The figures whose column the page has only where a case fills it.

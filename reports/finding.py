@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from reports.record import Row
+from reports.rows import Row
 from reports.summary import CaseSummary
 from reports.wording import place
 

@@ -19,7 +19,8 @@ from filelock import FileLock
 
 from reports.card import card_figures
 from reports.errors import ReportError
-from reports.record import Row, last_session
+from reports.record import last_session
+from reports.rows import Row
 from reports.summary import CaseSummary, number, summarise
 
 SCHEMA = 1

@@ -16,9 +16,11 @@ from reports import charts, wording
 from reports.card import card_figures, filled, peak_sources, quantity
 from reports.card_verdict import cause
 from reports.errors import ReportError
+from reports.finding import Finding
 from reports.machine import card_facts, machine
 from reports.recommend import recommend
-from reports.record import Row, last_session
+from reports.record import last_session
+from reports.rows import Row
 from reports.summary import CaseSummary, number, summarise, tolerance
 from reports.table import build_metric_table, build_table, layers_text, records, size_ratio
 from reports.unanswered import unanswered
@@ -29,9 +31,10 @@ LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
 REPORT_SCHEMA = 1
 
 
-def write_report(rows: Sequence[Row], folder: str | os.PathLike[str]) -> Path:
+def write_report(rows: Sequence[Row], folder: str | os.PathLike[str], also: Sequence[Finding] = ()) -> Path:
     """Write `report.html`, `report.json` and `report.csv` of the last session in `rows`; return the page's path.
 
+    `also` are findings beside those of the rows, such as what a history says (`reports.since.findings`).
     Each file appears whole or not at all: a report of an earlier run stays until the new one is complete.
     Raises `ReportError` for rows without a session and for a folder that cannot be written.
     """
@@ -41,31 +44,31 @@ def write_report(rows: Sequence[Row], folder: str | os.PathLike[str]) -> Path:
     folder = Path(folder)
     table = build_table(session)
     _write_whole(folder / "report.csv", table.to_csv(index=False))
-    as_json = json.dumps(as_data(session), indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    as_json = json.dumps(as_data(session, also), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     _write_whole(folder / "report.json", as_json)
-    _write_whole(folder / "report.html", render(session))
+    _write_whole(folder / "report.html", render(session, also))
     return folder / "report.html"
 
 
-def as_data(rows: Sequence[Row]) -> dict[str, Any]:
+def as_data(rows: Sequence[Row], also: Sequence[Finding] = ()) -> dict[str, Any]:
     """The report as plain data: the session, both tables, the findings and the recommendations."""
     return {
         "schema": REPORT_SCHEMA,
         "session": rows[0],
         "end": _end(rows),
-        "findings": [asdict(finding) for finding in find(rows)],
+        "findings": [asdict(finding) for finding in find(rows, also)],
         "recommendations": [asdict(choice) for choice in recommend(rows)],
         "table": records(build_table(rows)),
         "metrics": records(build_metric_table(rows)),
     }
 
 
-def render(rows: Sequence[Row]) -> str:
+def render(rows: Sequence[Row], also: Sequence[Finding] = ()) -> str:
     """The page of one session. Everything that comes from the rows is escaped by the template engine."""
     cases = summarise(rows)
     least = 1 - tolerance(rows)
     session, end = rows[0], _end(rows)
-    findings = find(rows)
+    findings = find(rows, also)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -11,7 +11,9 @@ from reports.card import quantity
 from reports.html import LEVEL_WORDS
 from reports.machine import machine
 from reports.recommend import recommend
-from reports.record import Row, last_session
+from reports.record import last_session
+from reports.rows import Row
+from reports.since import Since, findings
 from reports.summary import CaseSummary, summarise, tolerance
 from reports.unanswered import unanswered
 from reports.verdict import find
@@ -40,25 +42,28 @@ COLUMNS = ("engine", "img/s", "speed-up (95 %)", "accuracy kept (95 %)", "gate")
 
 # Control characters, line separators, marks that turn the direction of writing, and lone surrogates.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
-ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"})
+ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&vert;"})
 MARKDOWN = re.compile(r"([\\`*_\[\]#~!$])")
 
 
-def job_summary(rows: Sequence[Row], most_bytes: int = SUMMARY_BYTES) -> str:
+def job_summary(rows: Sequence[Row], most_bytes: int = SUMMARY_BYTES, since: Sequence[Since] = ()) -> str:
     """The last session in `rows` as Markdown of at most `most_bytes` bytes (UTF-8), the verdict first.
 
+    `since` is what the history says of this session (`reports.since.judge`).
     What does not fit is left out from the end, by whole lines, and counted.
     """
     session = last_session(list(rows))
-    sections = (_verdict, _recommendations, _table, _unanswered)
-    return _fit([line for section in sections for line in section(session)], most_bytes)
+    lines = [*_verdict(session, since), *_since(since)]
+    lines += [line for section in (_recommendations, _table, _unanswered) for line in section(session)]
+    return _fit(lines, most_bytes)
 
 
-def annotations(rows: Sequence[Row], most: int = ANNOTATIONS_PER_KIND) -> list[str]:
+def annotations(rows: Sequence[Row], most: int = ANNOTATIONS_PER_KIND, since: Sequence[Since] = ()) -> list[str]:
     """Workflow commands for the last session in `rows`, at most `most` of each kind.
 
-    An error for each case that failed its gate, then for each other failure; a warning for each question that
-    stopped with an error, then for each timing that was not steady. The last one of a full kind counts the rest.
+    An error for each case that failed its gate, then for each other failure, then for what is worse `since`
+    earlier nights; a warning for each question that stopped with an error, then for each timing that was not
+    steady, then for each doubt of the history. The last one of a full kind counts the rest.
     """
     session = last_session(list(rows))
     cases = summarise(session)
@@ -66,7 +71,9 @@ def annotations(rows: Sequence[Row], most: int = ANNOTATIONS_PER_KIND) -> list[s
     failed = list(_failures(cases, least))
     if not any(row["kind"] == "end" for row in session):
         failed.append(("The run did not finish", "The record has no end: see the log for what stopped the run."))
-    return [*_commands("error", failed, most), *_commands("warning", list(_doubts(cases)), most)]
+    failed += [(one.title, one.sentence) for one in since if one.level == "fail"]
+    doubts = [*_doubts(cases), *((one.title, one.sentence) for one in since if one.level != "fail")]
+    return [*_commands("error", failed, most), *_commands("warning", doubts, most)]
 
 
 def command(kind: str, title: str, message: str) -> str:
@@ -124,15 +131,24 @@ def _doubts(cases: Sequence[CaseSummary]) -> Iterator[tuple[str, str]]:
             yield f"{case.id} was not steady", "Its timing did not become steady: take it as rough."
 
 
-def _verdict(session: Sequence[Row]) -> Iterator[str]:
+def _verdict(session: Sequence[Row], since: Sequence[Since]) -> Iterator[str]:
     where, caveat = machine(session[0])
     yield "## image-engine-bench"
     yield ""
-    for finding in find(session):
-        yield f"- {LEVEL_SIGNS[finding.level]} **{LEVEL_WORDS[finding.level]}** {escaped(finding.text)}"
+    told = findings(since)
+    for finding in find(session, told):
+        if finding not in told:  # these have their own section
+            yield f"- {LEVEL_SIGNS[finding.level]} **{LEVEL_WORDS[finding.level]}** {escaped(finding.text)}"
     yield ""
     speeds = quantity(summarise(session))
     yield f"Machine: {escaped(where)}. {escaped(caveat)}" + (f" Speeds are {escaped(speeds)}." if speeds else "")
+
+
+def _since(said: Sequence[Since]) -> Iterator[str]:
+    if said:
+        yield from ("", "### Since when", "")
+    for one in said:
+        yield f"- {LEVEL_SIGNS[one.level]} **{one.kind.capitalize()}** {escaped(one.case)}: {escaped(one.sentence)}"
 
 
 def _recommendations(session: Sequence[Row]) -> Iterator[str]:

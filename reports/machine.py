@@ -1,6 +1,6 @@
 """What the figures of a session were measured on, and what they therefore do not tell."""
 
-from reports.record import Row
+from reports.rows import Row
 from reports.summary import number
 from reports.wording import THIN_SPACE, significant
 
@@ -9,7 +9,7 @@ def machine(session: Row) -> tuple[str, str]:
     """The machine's name, and a sentence on what its figures are worth elsewhere."""
     environment = session["environment"]
     gpu, cpu = environment.get("gpu"), str(environment.get("cpu") or "unknown CPU")
-    if gpu and _on_card(session):
+    if gpu and on_card(session):
         care = "ratios carry over to other cards only with care, and another engine may be the fastest there"
         return str(gpu), f"Measured on one {gpu}. Absolute times hold for this card alone; {care}."
     return cpu, "Measured on a CPU: this tells nothing about a GPU."
@@ -18,7 +18,7 @@ def machine(session: Row) -> tuple[str, str]:
 def card_facts(session: Row) -> list[tuple[str, str]]:
     """(what, figure) of the card, as far as the session recorded it; nothing for a run on a CPU."""
     environment = session["environment"]
-    if not _on_card(session):
+    if not on_card(session):
         return []
     card = environment.get("card")
     card = card if isinstance(card, dict) else {}
@@ -34,5 +34,6 @@ def card_facts(session: Row) -> list[tuple[str, str]]:
     return [(what, str(figure)) for what, figure in facts if figure]
 
 
-def _on_card(session: Row) -> bool:
+def on_card(session: Row) -> bool:
+    """Whether this session was asked to measure on a card."""
     return str(session["settings"].get("device", "")).lower() != "cpu"

@@ -1,7 +1,7 @@
 """What changed between nights, for the worse: case by case, with the commits and versions on both sides."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +88,8 @@ def verdicts(history: pd.DataFrame, watched: tuple[Watched, ...] = WATCHED) -> l
 
 
 def _verdict(device: str, case: str, nights: list[dict[str, Any]], figure: Watched) -> Verdict | None:
-    values = [_value(night, figure) for night in nights]
-    told = find_steps(values, _spreads(nights, values, figure), least=figure.least, log=figure.log)
+    values = [measured(night, figure) for night in nights]
+    told = look(nights, figure)
     confirmed = [step for step in told.steps if step.confirmed and _worse(step.change, figure)]
     if confirmed and _still_worse(told, confirmed[-1], figure):
         return _of_step("confirmed", device, case, nights, figure, confirmed[-1])
@@ -99,20 +99,27 @@ def _verdict(device: str, case: str, nights: list[dict[str, Any]], figure: Watch
     walk = told.drifts[-1] if told.drifts else None
     if walk and _worse(walk.change, figure) and _size(walk.change, figure) >= figure.least:
         ends = nights[walk.first], nights[walk.last]
-        measured = sum(value is not None for value in values[walk.first : walk.last + 1])
+        count = sum(value is not None for value in values[walk.first : walk.last + 1])
         why = "a slow walk over these nights, no step between two"
-        return Verdict("drift", device, case, figure.name, walk.change, None, None, measured, why, *_between(*ends))
+        return Verdict("drift", device, case, figure.name, walk.change, None, None, count, why, *between(*ends))
     return None
 
 
 def _of_step(kind: str, device: str, case: str, nights: list[dict[str, Any]], figure: Watched, step: Step) -> Verdict:
-    between = _between(nights[step.last_good], nights[step.first_bad])
-    return Verdict(kind, device, case, figure.name, step.change, step.low, step.high, step.nights, step.why, *between)
+    sides = between(nights[step.last_good], nights[step.first_bad])
+    return Verdict(kind, device, case, figure.name, step.change, step.low, step.high, step.nights, step.why, *sides)
 
 
-def _between(
+def look(nights: Sequence[Mapping[str, Any]], figure: Watched) -> Steps:
+    """The levels, steps and drifts of one figure over the lines of one case, oldest first."""
+    values = [measured(night, figure) for night in nights]
+    return find_steps(values, _spreads(nights, values, figure), least=figure.least, log=figure.log)
+
+
+def between(
     good: Mapping[str, Any], bad: Mapping[str, Any]
 ) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, str]]]:
+    """Two lines' sessions (name, time, commit), and what differs in their environments as name → (old, new)."""
     old, new = good["environment"], bad["environment"]
     changed = {
         name: (old.get(name, "absent"), new.get(name, "absent"))
@@ -126,14 +133,17 @@ def _night(line: Mapping[str, Any]) -> dict[str, str]:
     return {name: "" if pd.isna(line[name]) else str(line[name]) for name in ("session", "at", "commit")}
 
 
-def _value(night: Mapping[str, Any], figure: Watched) -> float | None:
+def measured(night: Mapping[str, Any], figure: Watched) -> float | None:
+    """A line's figure; None where there is none, or none to be trusted."""
     value, trusted = night[figure.column], night[figure.trusted]
     if pd.isna(value) or pd.isna(trusted) or not trusted or (figure.log and value <= 0):
         return None
     return float(value)
 
 
-def _spreads(nights: list[dict[str, Any]], values: list[float | None], figure: Watched) -> list[float | None] | None:
+def _spreads(
+    nights: Sequence[Mapping[str, Any]], values: list[float | None], figure: Watched
+) -> list[float | None] | None:
     """Each night's own relative standard error, from its 95 % interval (3.92 of them wide)."""
     if figure.interval is None:
         return None

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.card import card_figures
-from reports.record import Row, last_session
+from reports.record import last_session
+from reports.rows import Row
 from reports.summary import BASELINE_BACKEND, CaseSummary, summarise, tolerance
 from reports.wording import first_line, gate_percent, gate_sentence, listed, significant, times, times_interval
 

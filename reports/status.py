@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from enum import IntEnum
 
-from reports.record import Row
+from reports.rows import Row
 
 
 class Status(IntEnum):
@@ -18,17 +18,16 @@ class Status(IntEnum):
     SLOWER = 7
 
 
-def exit_status(rows: Iterable[Row]) -> Status:
-    """What a session comes to, from all its rows.
+def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
+    """What a session comes to, from all its rows; `worse`: its history says that something became so.
 
     GATE_FAILED: an engine lost too much accuracy, computes in another precision than asked for, or gave a reading
     above the card's peak. CASE_LOST: a case crashed, hung, or stopped with an error. SLOWER: the history confirms
     that something became worse, or a case that used to run is gone. Unclear findings fail nothing.
     """
-    found = {
-        Status.CASE_LOST if row["outcome"] == "error" else
-        Status.SLOWER if row["question"] == "history" else Status.GATE_FAILED
-        for row in rows
-        if row["kind"] == "case" and row["outcome"] in ("failed", "error")
-    }  # fmt: skip
-    return min(found, default=Status.PASSED)
+    outcomes = {row["outcome"] for row in rows if row["kind"] == "case"}
+    if "failed" in outcomes:
+        return Status.GATE_FAILED
+    if "error" in outcomes:
+        return Status.CASE_LOST
+    return Status.SLOWER if worse else Status.PASSED

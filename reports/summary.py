@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reports.ratio import Latency, Ratio, speed_ratio
-from reports.record import Row, last_session
+from reports.record import last_session
+from reports.rows import Row
 
 BASELINE_BACKEND = "pytorch"
 BASELINE_PRECISION = "fp32"

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports.card import card_figures
-from reports.record import Row
+from reports.rows import Row
 from reports.summary import CaseSummary, number, summarise
 
 # Nullable types: a missing figure stays missing, and a count never turns into a float because another
@@ -126,7 +126,8 @@ def layers_text(layers: Any) -> str | None:
     if not isinstance(layers, dict) or not layers:
         return None
     ordered = sorted(layers.items(), key=lambda item: -(number(layers, item[0]) or 0))
-    return " + ".join(f"{count} {str(precision).upper()}" for precision, count in ordered)
+    named = ((count, " or ".join(str(precision).upper().split(" OR "))) for precision, count in ordered)
+    return " + ".join(f"{count} {precision}" for count, precision in named)
 
 
 def size_ratio(case: CaseSummary) -> float | None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from reports import card_verdict
 from reports.finding import LEVELS, Finding, Session, together
 from reports.ratio import speed_ratio
-from reports.record import Row, last_session
+from reports.record import last_session
+from reports.rows import Row
 from reports.summary import (
     BASELINE_BACKEND,
     BASELINE_PRECISION,
@@ -26,13 +27,18 @@ COMPUTES_IN_FP32 = re.compile(r"\b(comput|execut|run)\w*\s+(\w+\s+)?in\s+fp32", 
 INTERRUPTED, INTERNAL_ERROR = 2, 3
 
 
-def find(rows: Sequence[Row]) -> list[Finding]:
-    """The findings of the last session in `rows`, gravest first. Always at least one."""
+def find(rows: Sequence[Row], also: Sequence[Finding] = ()) -> list[Finding]:
+    """The findings of the last session in `rows`, gravest first. Always at least one.
+
+    `also` are findings that the rows alone cannot tell, such as what a history says of them.
+    """
     session = last_session(list(rows))
     seen = Session(session, summarise(session), 1 - tolerance(session))
     found = [finding for check in CHECKS for finding in check(seen)]
     if not any(finding.level == "fail" for finding in found):
-        found += _nothing_failed(seen)
+        worse = any(finding.level == "fail" for finding in also)
+        found += _nothing_failed(seen, "Nothing failed in this run by itself." if worse else "Nothing failed.")
+    found += also
     return sorted(found, key=lambda finding: LEVELS.index(finding.level))
 
 
@@ -124,7 +130,10 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
         layers = build.get("layers")
         told = [str(note) for note in build.get("notes") or [] if COMPUTES_IN_FP32.search(str(note))]
         asked = case.precision.upper()
-        computing = number(layers, case.precision) if isinstance(layers, dict) else None
+        # "fp16 or int8": the engine may be either.
+        computing = isinstance(layers, dict) and any(
+            number(layers, precision) for precision in layers if case.precision in str(precision).split(" or ")
+        )
         if told:
             said.append((case, f"{'only partly' if computing else 'not really'} {asked}: {first_line(told[0])}"))
         elif isinstance(layers, dict) and layers and not computing:
@@ -185,16 +194,16 @@ def _did_not_run(seen: Session) -> Iterator[Finding]:
         yield Finding("info", f"{counted(len(idle), 'case')} did not run; each stands below with its reason.")
 
 
-def _nothing_failed(seen: Session) -> Iterator[Finding]:
+def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
     """The one good line, or why there is none. Only asked when no check found a failure."""
     if not any(case.ran for case in seen.cases):
         yield Finding("warn", "Nothing was measured in this run.")
     elif passed := [case for case in seen.cases if case.gate == "pass"]:
         kept = f"at least {gate_percent(seen.least)} of the FP32 baseline's accuracy"
         which = "The one judged case keeps" if len(passed) == 1 else f"All {len(passed)} judged cases keep"
-        yield Finding("ok", f"Nothing failed. {which} {kept}.")
+        yield Finding("ok", f"{nothing} {which} {kept}.")
     else:
-        yield Finding("ok", "Nothing failed. Accuracy was not judged in this run.")
+        yield Finding("ok", f"{nothing} Accuracy was not judged in this run.")
 
 
 CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (

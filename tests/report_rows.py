@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reports.record import CaseRow, EndRow, Row, SessionRow
+from reports.rows import CaseRow, EndRow, Row, SessionRow
 
 SESSION = "20261122T161000Z-1a2b"
 AT = "2026-11-22T16:10:00+00:00"
@@ -182,3 +182,17 @@ def accuracy(
 def answered(case: dict[str, Any], p50: float, ratio: float = 1.0) -> list[Row]:
     """Build, speed and accuracy of one case."""
     return [build(case), speed(case, p50), accuracy(case, ratio)]
+
+
+FAST = case("tensorrt", "fp16")
+
+
+def night(
+    number: int, *answers: Row, commit: str | None = None, torch: str = "2.15.0", driver: str = "580.1"
+) -> list[Row]:
+    """Session `s<number>` on an H200, without an end; by default FAST took 2 ms."""
+    start = session_row(gpu="NVIDIA H200", card={"driver": driver})
+    start["environment"] |= {"packages": {"torch": torch}, "commit": commit or f"c{number}"}
+    rows = [start, *(answers or (build(FAST), card_speed(FAST, 2.0)))]
+    at = f"2026-01-{1 + number // 24:02}T{number % 24:02}:00:00+00:00"
+    return [{**one, "session": f"s{number:03}", "at": at} for one in rows]

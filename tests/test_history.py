@@ -7,25 +7,14 @@ import pytest
 from reports.errors import ReportError
 from reports.history import SUFFIX, append, file_name, load
 from reports.nights import verdicts
-from tests.report_rows import accuracy, build, card_speed, case, row, session_row, speed
-
-FAST = case("tensorrt", "fp16")
-
-
-def _night(
-    number: int, *answers: dict, commit: str | None = None, torch: str = "2.15.0", driver: str = "580.1"
-) -> list[dict]:
-    start = session_row(gpu="NVIDIA H200", card={"driver": driver})
-    start["environment"] |= {"packages": {"torch": torch}, "commit": commit or f"c{number}"}
-    rows = [start, *(answers or (build(FAST), card_speed(FAST, 2.0)))]
-    return [{**one, "session": f"s{number:03}", "at": f"2026-01-01T00:{number:02}:00+00:00"} for one in rows]
+from tests.report_rows import FAST, accuracy, build, card_speed, case, night, row, session_row, speed
 
 
 def _history(folder: Path, slow_from: int, nights: int = 30, **last: str) -> None:
     rng = np.random.default_rng(0)
     for number in range(nights):
         p50 = 2.0 * float(np.exp(rng.normal(0, 0.004))) * (1.06 if number >= slow_from else 1.0)
-        append(folder, _night(number, build(FAST), card_speed(FAST, p50), **(last if number >= slow_from else {})))
+        append(folder, night(number, build(FAST), card_speed(FAST, p50), **(last if number >= slow_from else {})))
 
 
 def test_a_file_is_named_by_card_and_driver_with_safe_characters() -> None:
@@ -34,7 +23,7 @@ def test_a_file_is_named_by_card_and_driver_with_safe_characters() -> None:
 
 
 def test_a_session_comes_back_as_lines_of_a_frame(tmp_path: Path) -> None:
-    append(tmp_path, _night(0, build(FAST), card_speed(FAST, 2.0), accuracy(FAST, 0.99)))
+    append(tmp_path, night(0, build(FAST), card_speed(FAST, 2.0), accuracy(FAST, 0.99)))
     (line,) = load(tmp_path).to_dict("records")
     assert (line["device"], line["session"], line["case"], line["commit"]) == ("NVIDIA H200", "s000", FAST["id"], "c0")
     assert (line["device_p50_ms"], line["end_to_end_p50_ms"], line["size_bytes"]) == (2.0, 2.5, 6_500_000)
@@ -43,21 +32,21 @@ def test_a_session_comes_back_as_lines_of_a_frame(tmp_path: Path) -> None:
 
 
 def test_the_same_session_twice_changes_no_byte_and_a_resumed_one_adds_its_rest(tmp_path: Path) -> None:
-    path = append(tmp_path, _night(0))
+    path = append(tmp_path, night(0))
     before = path.read_bytes()
-    append(tmp_path, _night(0))
+    append(tmp_path, night(0))
     assert path.read_bytes() == before
     other = case("pytorch", "fp32")
-    append(tmp_path, _night(0, build(FAST), card_speed(FAST, 2.0), build(other), card_speed(other, 4.0)))
+    append(tmp_path, night(0, build(FAST), card_speed(FAST, 2.0), build(other), card_speed(other, 4.0)))
     assert path.read_bytes().startswith(before) and len(load(tmp_path)) == 2
 
 
 def test_a_torn_last_line_is_forgiven_and_written_again(tmp_path: Path) -> None:
-    path = append(tmp_path, _night(0))
+    path = append(tmp_path, night(0))
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
     assert load(tmp_path).empty
-    append(tmp_path, _night(0))
+    append(tmp_path, night(0))
     assert path.read_bytes() == whole
 
 
@@ -67,14 +56,14 @@ def test_a_foreign_file_is_set_aside_and_never_overwritten(tmp_path: Path, conte
     for count in (1, 2):
         path.write_bytes(content)
         with pytest.raises(ReportError, match=f"set-aside-{count}"):
-            append(tmp_path, _night(0))
+            append(tmp_path, night(0))
         assert path.with_name(f"{path.name}.set-aside-{count}").read_bytes() == content
-    append(tmp_path, _night(0))
+    append(tmp_path, night(0))
     assert len(load(tmp_path)) == 1
 
 
 def test_a_line_that_is_damaged_in_the_middle_is_told_by_load_which_renames_nothing(tmp_path: Path) -> None:
-    path = append(tmp_path, _night(0))
+    path = append(tmp_path, night(0))
     lines = path.read_bytes().split(b"\n")
     path.write_bytes(b"\n".join([lines[0], lines[1][:10], *lines[2:]]))
     with pytest.raises(ReportError, match="line 2"):
@@ -99,7 +88,7 @@ def test_an_empty_folder_is_an_empty_history(tmp_path: Path) -> None:
 def test_what_is_not_to_be_trusted_is_kept_as_such(
     tmp_path: Path, answers: tuple[dict, ...], trusted: bool, trusted_speed: bool
 ) -> None:
-    append(tmp_path, _night(0, *answers))
+    append(tmp_path, night(0, *answers))
     (line,) = load(tmp_path).to_dict("records")
     assert (line["trusted"], line["trusted_speed"]) == (trusted, trusted_speed)
 
@@ -107,12 +96,12 @@ def test_what_is_not_to_be_trusted_is_kept_as_such(
 def test_an_unsteady_night_never_enters_a_baseline(tmp_path: Path) -> None:
     for number in range(30):
         slow = number >= 26
-        append(tmp_path, _night(number, build(FAST), card_speed(FAST, 3.0 if slow else 2.0, steady=not slow)))
+        append(tmp_path, night(number, build(FAST), card_speed(FAST, 3.0 if slow else 2.0, steady=not slow)))
     assert verdicts(load(tmp_path)) == []
 
 
 def test_a_cached_build_has_no_seconds(tmp_path: Path) -> None:
-    append(tmp_path, _night(0, build(FAST, cached=True), card_speed(FAST, 2.0)))
+    append(tmp_path, night(0, build(FAST, cached=True), card_speed(FAST, 2.0)))
     assert load(tmp_path)["build_seconds"].isna().all()
 
 
@@ -134,7 +123,7 @@ def test_a_case_that_stayed_the_same_has_no_verdict(tmp_path: Path) -> None:
 def test_a_loss_that_came_back_is_no_verdict(tmp_path: Path) -> None:
     for number in range(40):
         p50 = 2.2 if 20 <= number < 30 else 2.0
-        append(tmp_path, _night(number, build(FAST), card_speed(FAST, p50)))
+        append(tmp_path, night(number, build(FAST), card_speed(FAST, p50)))
     assert verdicts(load(tmp_path)) == []
 
 
@@ -154,7 +143,7 @@ def test_one_bad_night_at_the_end_is_unclear(tmp_path: Path) -> None:
 )
 def test_accuracy_build_seconds_and_size_are_watched(tmp_path: Path, figure: str, good: dict, bad: dict) -> None:
     for number in range(30):
-        append(tmp_path, _night(number, good if number < 27 else bad))
+        append(tmp_path, night(number, good if number < 27 else bad))
     assert [(one.figure, one.kind) for one in verdicts(load(tmp_path))] == [(figure, "confirmed")]
 
 

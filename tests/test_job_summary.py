@@ -5,7 +5,8 @@ import pytest
 
 from reports.__main__ import main
 from reports.job_summary import MESSAGE_CHARACTERS, annotations, command, escaped, job_summary
-from reports.record import Recorder, Row
+from reports.record import Recorder
+from reports.rows import Row
 from reports.verdict import find
 from tests.report_rows import accuracy, answered, build, case, end_row, row, session_row, speed
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from reports.errors import ReportError
-from reports.record import EndRow, Recorder, last_session, new_session_id, read_rows
+from reports.record import Recorder, last_session, read_rows
+from reports.rows import EndRow, new_session_id
 from tests.report_rows import SESSION, build, case, end_row, session_row, speed
 
 CASE = case("pytorch", "fp32")

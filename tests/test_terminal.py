@@ -3,7 +3,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from fixtures.terminal import closing_section
-from reports.record import Recorder, Row
+from reports.record import Recorder
+from reports.rows import Row
 from tests.report_rows import accuracy, answered, build, card_speed, case, row, session_row
 
 BASELINE = case("pytorch", "fp32")

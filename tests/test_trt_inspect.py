@@ -11,7 +11,7 @@ from fixtures.backends.trt_inspect import (
     built_from,
     count_weights,
     layers_by_precision,
-    likeliest_types,
+    possible_precisions,
 )
 from fixtures.precision.fp16 import to_fp16
 from tests.small_nets import write_detector
@@ -84,7 +84,7 @@ def test_an_answer_without_details_names_no_layer_and_is_a_shortfall():
 def test_the_region_that_the_inspector_skips_is_judged_by_the_size_of_the_plan():
     built = built_from(CLIP_FP32, CLIP_PLAN_BYTES, CLIP_WEIGHTS)
     assert built.layers == {"fp32": 26}
-    assert "8.1 MB are what 1.9 million weights take in FP32" in built.notes[0]
+    assert built.notes[0].endswith("8.1 MB for 1.9 million weights and 0.0 million other values, says FP32")
     assert not built.shortfall("fp32")
 
 
@@ -100,7 +100,9 @@ def test_a_few_layers_that_tensorrt_merged_are_not_guessed():
     assert not built.notes
 
 
-# The towers of ViT-B/32, and the sizes of their plans by TensorRT 8.6.0 on an H200.
+# The towers of ViT-B/32 and of the embedded CLIP, and the sizes of their plans by TensorRT 8.6.0 on an H200.
+SMALL_IMAGE = WeightCount(layers=26, weights=1_830_912, others=23_424)
+SMALL_TEXT = WeightCount(layers=19, weights=606_208, others=94_080)
 IMAGE = WeightCount(layers=74, weights=87_490_560, others=148_000)
 TEXT = WeightCount(layers=73, weights=38_010_880, others=25_480_000)
 
@@ -115,14 +117,29 @@ TEXT = WeightCount(layers=73, weights=38_010_880, others=25_480_000)
         (127_809_292, TEXT, "fp16"),
         # The embedding of the tokens stayed in FP32: larger than the FP16 plan, and INT8 all the same.
         (142_212_596, TEXT, "int8"),
+        (8_276_468, SMALL_IMAGE, "fp32"),
+        (4_254_804, SMALL_IMAGE, "fp16"),
+        (2_918_228, SMALL_IMAGE, "int8"),
+        (3_200_316, SMALL_TEXT, "fp32"),
+        (1_770_388, SMALL_TEXT, "fp16"),
     ],
 )
 def test_the_size_of_a_real_plan_tells_the_precision(plan_bytes: int, counted: WeightCount, types: str):
-    assert likeliest_types(plan_bytes, counted)[0] == types
+    assert possible_precisions(plan_bytes, counted) == (types,)
+
+
+def test_a_plan_so_small_that_its_kernels_count_is_either_of_two():
+    """The text tower of the embedded CLIP in INT8: half a megabyte is as much as INT8 saves."""
+    assert possible_precisions(1_507_468, SMALL_TEXT) == ("fp16", "int8")
+    built = built_from(_engine({"Name": "region", "LayerType": "Myelin"}), 1_507_468, SMALL_TEXT)
+    assert built.layers == {"fp16 or int8": 19}
+    assert "cannot tell FP16 from INT8" in built.notes[0]
+    assert not built.shortfall("int8") and not built.shortfall("fp16")
+    assert built.shortfall("fp32")
 
 
 def test_what_a_plan_has_no_room_for_is_not_in_it():
-    assert likeliest_types(10**6, IMAGE) == ("int8", "fp16")
+    assert possible_precisions(10**6, IMAGE) == ("int8",)
 
 
 def test_control_characters_in_the_answer_are_read():

@@ -2,7 +2,7 @@ import itertools
 
 from reports.html import render
 from reports.job_summary import job_summary
-from reports.record import Row
+from reports.rows import Row
 from reports.summary import summarise
 from reports.unanswered import described, unanswered
 from tests.report_rows import answered, build, case, end_row, row, session_row

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from reports.history import append
 from reports.job_summary import job_summary
 from reports.record import Recorder
 from tests.report_rows import accuracy, case, end_row, session_row
@@ -34,7 +35,6 @@ NIGHT = NIGHTLY["jobs"]["bench"]
 STEPS = NIGHT["steps"]
 BENCH = next(step for step in STEPS if "--junitxml" in step.get("run", ""))
 SUMMARY = next(step for step in STEPS if "reports summary" in step.get("run", ""))
-HISTORY = next(step for step in STEPS if "/history/" in step.get("run", ""))
 UPLOAD = next(step for step in STEPS if "upload-artifact" in step.get("uses", ""))
 
 
@@ -91,8 +91,8 @@ def test_the_doctor_speaks_before_the_engines_are_built():
 
 
 def test_report_and_summary_come_after_a_failure_too():
-    assert all(step.get("if") == "always()" for step in (HISTORY, SUMMARY, UPLOAD))
-    assert all(STEPS.index(step) > STEPS.index(BENCH) for step in (HISTORY, SUMMARY, UPLOAD))
+    assert all(step.get("if") == "always()" for step in (SUMMARY, UPLOAD))
+    assert all(STEPS.index(step) > STEPS.index(BENCH) for step in (SUMMARY, UPLOAD))
     assert NIGHT["env"]["REPORT"].startswith(f"{UPLOAD['with']['path']}/")
 
 
@@ -131,8 +131,6 @@ def run(step: dict[str, Any], runner: Path, *, status: int = 0, **more: str) -> 
         "STATUS": str(status),
         "KEPT": str(runner / "kept"),
         "REPORT": str(Path(ROWS_FILE).parent),
-        "GITHUB_RUN_ID": "17",
-        "GITHUB_RUN_ATTEMPT": "1",
         "GITHUB_STEP_SUMMARY": str(runner / "summary.md"),
         **more,
     }
@@ -140,7 +138,7 @@ def run(step: dict[str, Any], runner: Path, *, status: int = 0, **more: str) -> 
     return subprocess.run(bash, cwd=runner, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("status", [0, 1, 2])
+@pytest.mark.parametrize("status", [0, 1, 2, 6, 7])
 def test_pytests_exit_status_is_that_of_the_night(runner: Path, status: int):
     assert run(BENCH, runner, status=status, PYTEST_ARGUMENTS="").returncode == status
 
@@ -160,24 +158,22 @@ def test_what_someone_types_goes_to_pytest_and_not_to_the_shell(runner: Path, ty
     assert asked[6 : 6 + len(more)] == more
     # The night's own come last: the later steps look for the record where these say.
     report = str(Path(ROWS_FILE).parent)
-    ours = ["--engine-cache", f"{runner}/kept/engines", "--output", report, f"--junitxml={report}/junit.xml"]
-    assert asked[6 + len(more) :] == ours
-
-
-def test_the_night_keeps_its_record_and_does_without_one(runner: Path):
-    assert run(HISTORY, runner).returncode == 0
-    kept = runner / "kept" / "history" / "17-1.jsonl"
-    assert kept.read_bytes() == (runner / ROWS_FILE).read_bytes()
-    kept.unlink()
-    (runner / ROWS_FILE).unlink()
-    assert run(HISTORY, runner).returncode == 0 and not kept.exists()
+    kept = ["--engine-cache", f"{runner}/kept/engines", "--history", f"{runner}/kept/history"]
+    assert asked[6 + len(more) :] == [*kept, "--output", report, f"--junitxml={report}/junit.xml"]
 
 
 def test_the_summary_of_a_failed_night_is_written_and_annotated(runner: Path):
+    append(runner / "kept" / "history", FAILING)
     done = run(SUMMARY, runner)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("::error title=yolov8n-onnxruntime-int8-b8 failed its gate::")
     assert (runner / "summary.md").read_text(encoding="utf-8") == job_summary(FAILING)
+
+
+def test_a_night_that_was_not_compared_says_so_and_has_its_page_all_the_same(runner: Path):
+    done = run(SUMMARY, runner)
+    assert done.returncode == 2 and "::error title=Not compared with the history::" in done.stdout
+    assert (runner / "summary.md").exists()
 
 
 def test_a_night_without_a_record_fails_its_summary(runner: Path):
