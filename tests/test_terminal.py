@@ -16,7 +16,7 @@ def _said(tmp_path: Path, *rows: Row) -> list[str]:
     with Recorder(record) as recorder:
         for each in rows:
             recorder.write(each)
-    run: Any = SimpleNamespace(record_path=record, report_path=tmp_path / "report.html", report_error="")
+    run: Any = SimpleNamespace(since=[], record_path=record, report_path=tmp_path / "report.html", report_error="")
     return closing_section(run)
 
 

@@ -57,7 +57,7 @@ def misdeed(how: str, folder: Path) -> str:
     output, junit = folder / "output", folder / "junit.xml"
     variables = environment(folder / "site", "" if how == "interrupt" else how)
     options = (*SIX, "--engine-cache", str(folder / "engines"), "--output", str(output), "--junitxml", str(junit))
-    run = start((*options, "--case-seconds", "60" if "memory" in how else "10"), variables)
+    run = start((*options, "--case-seconds", "90" if "memory" in how else "40"), variables)
     if how == "interrupt":
         while len(answers(output)) < 7 and run.poll() is None:
             time.sleep(0.02)
