@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from reports import charts, wording
 from reports.card import card_figures, filled, peak_sources, quantity
 from reports.card_verdict import cause
+from reports.cost import case_seconds, session_cost
 from reports.errors import ReportError
 from reports.finding import Finding
 from reports.machine import card_facts, machine
@@ -90,6 +91,7 @@ def render(rows: Sequence[Row], also: Sequence[Finding] = ()) -> str:
         size_ratio,
         card_figures,
         cause,
+        case_seconds,
     ):
         environment.filters[helper.__name__] = helper
     environment.filters["figure"] = number
@@ -115,6 +117,7 @@ def render(rows: Sequence[Row], also: Sequence[Finding] = ()) -> str:
         other_environment={name: found for name, found in session["environment"].items() if name != "card"},
         judged=[case for case in cases if case.metrics],
         unanswered=unanswered(cases),
+        cost=session_cost(rows),
         least=least,
         missing=wording.MISSING,
     )

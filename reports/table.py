@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports.card import card_figures
+from reports.cost import case_seconds
 from reports.rows import Row
 from reports.summary import CaseSummary, number, summarise
 
@@ -45,6 +46,7 @@ COLUMNS = {
     "build_seconds": "Float64",
     "cached": "boolean",
     "cold_load_seconds": "Float64",
+    "case_seconds": "Float64",
     "samples": "Int64",
     "outliers": "Int64",
     "warmup_s": "Float64",
@@ -162,6 +164,7 @@ def _line(case: CaseSummary) -> dict[str, Any]:
         "accuracy_high": ratio and ratio.high,
         "layers": layers_text(build.get("layers")),
         "size_ratio": size_ratio(case),
+        "case_seconds": case_seconds(case),
         "engine_sha256": engine,
         **{key: number(build, key) for key in ("size_bytes", "weights_bytes", "build_seconds", "cold_load_seconds")},
         **{key: number(speed, key) for key in ("samples", "outliers", "warmup_s")},

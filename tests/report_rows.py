@@ -57,7 +57,7 @@ def row(
     outcome: str = "passed",
     reason: str | None = None,
 ) -> Row:
-    return CaseRow(SESSION, case, question, outcome, values or {}, reason, AT).to_dict()
+    return CaseRow(SESSION, case, question, outcome, values or {}, reason, at=AT).to_dict()
 
 
 def build(case: dict[str, Any], *, engine: str | None = None, **values: Any) -> Row:
