@@ -1,6 +1,7 @@
 """A case that crashes, hangs or is killed costs itself alone, and an interrupted run can be taken up again."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -168,3 +169,15 @@ def test_the_record_of_a_run_says_what_every_question_cost(cache: Path, tmp_path
     rows = [row for row in read_rows(tmp_path / "rows.jsonl") if row["kind"] == "case"]
     assert all(0 <= row["values"]["work_seconds"] <= row["seconds"] for row in rows)
     assert json.dumps(rows)
+
+
+def test_what_processes_share_touches_no_card():
+    """A process that forks off after the driver was initialised can use no card: the loader sees who opens it."""
+    code = "print('begin', flush=True); import fixtures.isolation.preload"
+    variables = {**os.environ, "LD_DEBUG": "files"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True, check=True
+    )
+    opened = [line for line in done.stderr.splitlines() if "libcuda.so" in line and "dynamically loaded" in line]
+    # cuBLASLt and cuSPARSELt open the library when PyTorch is imported; the runtime does when somebody calls it.
+    assert not [line for line in opened if "libcudart" in line]

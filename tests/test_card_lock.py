@@ -1,0 +1,59 @@
+"""Two runs on one card: the second waits for the first and says so; a killed one leaves nothing behind."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from fixtures.card_lock import alone_on
+from fixtures.engines import say_nothing
+from tests.chaos import ROOT
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from fixtures.card_lock import alone_on
+with alone_on("GPU-1", print, Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def _holder(locks: Path, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HOLDER, str(locks), str(seconds)]
+    holder = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    return holder
+
+
+def test_the_second_waits_and_names_the_first(tmp_path: Path):
+    said: list[str] = []
+    with _holder(tmp_path, 2.5) as holder:
+        with alone_on("GPU-1", said.append, tmp_path):
+            assert holder.wait() == 0
+        assert f"waiting for process {holder.pid}" in said[0]
+
+
+def test_another_card_is_free(tmp_path: Path):
+    with _holder(tmp_path, 60) as holder:
+        start = time.monotonic()
+        with alone_on("GPU-2", say_nothing, tmp_path):
+            assert time.monotonic() - start < 30
+        holder.kill()
+
+
+def test_a_killed_holder_leaves_the_card_free(tmp_path: Path):
+    with _holder(tmp_path, 60) as holder:
+        holder.kill()
+        holder.wait()
+    start = time.monotonic()
+    with alone_on("GPU-1", say_nothing, tmp_path):
+        assert time.monotonic() - start < 30
+
+
+def test_where_nothing_can_be_locked_the_measurement_goes_on_and_says_so(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    said: list[str] = []
+    with alone_on("GPU-1", said.append, tmp_path / "file"):
+        pass
+    assert "cannot be locked" in said[0]
