@@ -80,9 +80,11 @@ def misdeed(how: str, folder: Path) -> str:
     lost = [each for each in found if "chaos" in each[0] and each[2] == "error"]
     if len(sound) != 12 or any(outcome != "passed" for _, _, outcome in sound):
         faults.append(f"the other cases: {sound}")
-    if len(found) != 18 or not lost:
+    # 20 GB may fit into the machine; then the case has every right to pass.
+    may_live = how.endswith("memory")
+    if len(found) != 18 or not (lost or may_live):
         faults.append(f"{len(found)} rows, {len(lost)} of them errors")
-    if status != CASE_LOST:
+    if status != (CASE_LOST if lost else 0):
         faults.append(f"exit status {status}")
     suite = ElementTree.parse(junit).getroot()[0]
     if suite.get("errors") != str(len(lost)) or suite.get("failures") != "0":
