@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.compare import as_text, main, sentence
+from fixtures.hashing import sha256_of
 
 EMBEDDED = ("--suite", "embedded", "--device", "cpu", "--batch", "1")
 QUICK = ("--seconds", "0.3", "--attempts", "1")
@@ -61,6 +62,21 @@ def test_each_side_may_have_a_precision_of_its_own(cache: str, tmp_path: Path):
     assert main([*call, "--engine-cache", cache, *EMBEDDED, *QUICK]) == 0
     cases = [side["case"] for side in json.loads(file.read_text())["sides"]]
     assert cases == ["clip-text-pytorch-fp32-b1", "clip-text-onnxruntime-fp16-b1"]
+
+
+def test_saved_engines_are_loaded_and_not_built(cache: str, tmp_path: Path, capsys: pytest.CaptureFixture):
+    build = ("onnxruntime", "onnxruntime", "--model", "clip-text", "--precision", "fp32", "int8")
+    assert main([*build, "--engine-cache", cache, *EMBEDDED, *QUICK]) == 0
+    fp32, int8 = (next(Path(cache).glob(f"clip-text-onnxruntime-{name}-*/model.onnx")) for name in ("fp32", "int8"))
+    file = tmp_path / "answer.json"
+    call = (f"onnxruntime={fp32}", f"onnxruntime={int8}", "--model", "clip-text", "--json", str(file))
+    assert main([*call, "--engine-cache", str(tmp_path / "empty"), *EMBEDDED, *QUICK]) == 0
+    assert "building" not in capsys.readouterr().err.split("timing")[-2]
+    sides = json.loads(file.read_text())["sides"]
+    assert [side["engine_sha256"] for side in sides] == [sha256_of(fp32), sha256_of(int8)]
+    assert sides[0]["case"] == f"clip-text-onnxruntime-fp32-b1 from {fp32}"
+    assert main([f"onnxruntime={tmp_path}/gone.onnx", "onnxruntime", *EMBEDDED, *QUICK]) == 2
+    assert "no engine file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
