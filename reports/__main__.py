@@ -1,8 +1,10 @@
 """What can be done with a run that was recorded earlier: its report, its summary for a CI job's page, its place in
-the history of its machine; and the records of a matrix that was split over several runners as one.
+the history of its machine; two runs side by side; and the records of a matrix that was split over several runners as
+one.
 
 python -m reports render ROWS.jsonl [--output DIR] [--history DIR]
 python -m reports summary ROWS.jsonl [--output FILE] [--annotations] [--history DIR]
+python -m reports compare A/ROWS.jsonl B/ROWS.jsonl [--output FILE.html]
 python -m reports merge ROWS.jsonl ROWS.jsonl ... --output DIR
 python -m reports history add ROWS.jsonl --history DIR
 python -m reports history show DIR [--case SUBSTRING]
@@ -13,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from reports.errors import ReportError
 from reports.history import append, load
 from reports.history_table import history_table
@@ -21,6 +25,8 @@ from reports.job_summary import annotations, command, job_summary
 from reports.merge import RECORD, merge
 from reports.record import Recorder, last_session, read_rows
 from reports.rows import Row
+from reports.side_by_side import compare, write
+from reports.side_by_side_text import as_text
 from reports.since import Since, findings, judge
 
 
@@ -55,6 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     summary.set_defaults(run=_summary)
 
+    both = commands.add_parser(
+        "compare", help="two runs of one machine side by side, such as before and after an update"
+    )
+    both.add_argument("before", type=Path, metavar="A/ROWS.jsonl", help="the record of the earlier run")
+    both.add_argument("after", type=Path, metavar="B/ROWS.jsonl", help="the record of the later run")
+    both.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page")
+    both.set_defaults(run=_compare)
+
     joined = commands.add_parser("merge", help="make one record and report of the shards of one matrix")
     joined.add_argument("rows", type=Path, nargs="+", metavar="ROWS.jsonl", help="the record of each shard")
     joined.add_argument("--output", type=Path, metavar="DIR", required=True, help="a folder without a record")
@@ -84,8 +98,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _render(asked: argparse.Namespace) -> None:
     rows = read_rows(asked.rows)
-    told = findings(_since(rows, asked.history))
-    print(write_report(rows, asked.output or asked.rows.parent, told))
+    history = _history(rows, asked.history)
+    told = findings(_since(rows, history))
+    print(write_report(rows, asked.output or asked.rows.parent, told, history))
 
 
 def _summary(asked: argparse.Namespace) -> int:
@@ -95,7 +110,7 @@ def _summary(asked: argparse.Namespace) -> int:
     """
     rows, since, status = read_rows(asked.rows), [], 0
     try:
-        since = _since(rows, asked.history)
+        since = _since(rows, _history(rows, asked.history))
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2
@@ -122,12 +137,23 @@ def _put(text: str, output: Path | None) -> None:
         ) from error
 
 
-def _since(rows: list[Row], history: Path | None) -> list[Since]:
-    """What the history says of these rows; nothing of a run that stopped before its first answer."""
-    session = last_session(rows)
-    if history is None or not any(row["kind"] == "case" for row in session):
-        return []
-    return judge(load(history), session[0]["session"])
+def _history(rows: list[Row], folder: Path | None) -> pd.DataFrame | None:
+    """The history that was asked for; none of a run that stopped before its first answer, which it cannot have."""
+    answered = any(row["kind"] == "case" for row in last_session(rows))
+    return load(folder) if folder is not None and answered else None
+
+
+def _since(rows: list[Row], history: pd.DataFrame | None) -> list[Since]:
+    """What the history says of these rows."""
+    return [] if history is None else judge(history, last_session(rows)[0]["session"])
+
+
+def _compare(asked: argparse.Namespace) -> None:
+    found = compare(read_rows(asked.before), read_rows(asked.after))
+    print(as_text(found), end="")
+    if asked.output is not None:
+        write(found, asked.output)
+        print(asked.output)
 
 
 def _merge(asked: argparse.Namespace) -> None:

@@ -146,7 +146,8 @@ def _panel(cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales 
         names.append(_label(case, percent(ratio.value, least) if broken else ""))
         bars.append(_error_bars(point, speed, ratio, scales))
         drawn_marker = marker(point, shapes[case.backend], case.precision, failed=case.gate == "fail")
-        markers.append(tag("g", tag("title", _hover(case, speed, ratio, least)), drawn_marker))
+        told = tag("title", _hover(case, speed, ratio, least))
+        markers.append(tag("g", told, drawn_marker, class_="point", role="img", tabindex="0"))
     around = MARKER_PX + 1
     obstacles = [Box(x - around, y - around, x + around, y + around) for x, y in points] + [gate_box]
     for case, (x, y) in zip(cases, points, strict=True):
@@ -169,8 +170,9 @@ def _panel(cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales 
         text((PLOT.left + 4, gate_y + 12), f"gate {gate_percent(least)}", "gate-name"),
     ]
     words = f"Speed-up against accuracy, {len(cases)} cases; the table below has the same figures."
-    everything = [tag("title", words), *_axes(scales), *gate, *bars, *texts, *markers]
-    return svg(WIDTH, HEIGHT, *everything, class_="panel", role="img", aria_label=words)
+    # Whoever listens hears the points, which say everything, and neither ticks nor names without a place.
+    scenery = tag("g", *_axes(scales), *gate, *bars, *texts, aria_hidden="true")
+    return svg(WIDTH, HEIGHT, scenery, *markers, class_="panel", role="group", aria_label=words)
 
 
 def _label(case: CaseSummary, ratio: str) -> str:

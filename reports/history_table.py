@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.nights import WATCHED, Watched, look, measured, verdicts
+from reports.nights import WATCHED, Watched, lines_by_case, look, measured, verdicts_of
 from reports.since import KINDS, sentence
 from reports.wording import MISSING, counted, first_line, percent, significant, size
 
@@ -22,10 +22,10 @@ def history_table(history: pd.DataFrame, part: str = "") -> str:
         history = history[history["case"].str.contains(part, regex=False)]
     if history.empty:
         return "no such case in this history\n" if part else "this history is empty\n"
-    said = {(verdict.device, verdict.case, verdict.figure): verdict for verdict in verdicts(history)}
+    cases = lines_by_case(history)
+    said = {(verdict.device, verdict.case, verdict.figure): verdict for verdict in verdicts_of(cases)}
     lines: list[str] = []
-    for (device, case), nights in history.groupby(["device", "case"], sort=False):
-        ordered = nights.sort_values(["at", "session"], kind="stable").to_dict("records")
+    for (device, case), ordered in cases.items():
         rows: list[tuple[str, ...]] = []
         for figure in WATCHED:
             verdict = said.get((device, case, figure.name))
@@ -39,7 +39,7 @@ def _row(nights: Sequence[Mapping[str, Any]], figure: Watched, told: str) -> Ite
     values = [value for night in nights if (value := measured(night, figure)) is not None]
     if values:
         level = look(nights, figure).levels[-1].value
-        yield figure.name, str(len(values)), _shown(figure, values[-1]), _shown(figure, level), told
+        yield figure.name, str(len(values)), shown(figure, values[-1]), shown(figure, level), told
 
 
 def _sessions(nights: Sequence[Mapping[str, Any]]) -> str:
@@ -59,7 +59,8 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(["", name.ljust(widths[0]), *cells, told])
 
 
-def _shown(figure: Watched, value: float) -> str:
+def shown(figure: Watched, value: float) -> str:
+    """A figure in its unit: 2.01 ms, 10.4 MB, 12.5 s, 99.6 %."""
     if figure.column.endswith("_ms"):
         return f"{significant(value)} ms"
     if figure.column.endswith("_bytes"):

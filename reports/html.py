@@ -10,11 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import charts, wording
 from reports.card import card_figures, filled, peak_sources, quantity
 from reports.card_verdict import cause
+from reports.claims import claims
 from reports.cost import case_seconds, session_cost
 from reports.errors import ReportError
 from reports.finding import Finding
@@ -22,20 +24,29 @@ from reports.machine import card_facts, machine
 from reports.recommend import recommend
 from reports.record import last_session
 from reports.rows import Row
+from reports.script import SCRIPT, case_lines, content_policy
+from reports.since_charts import MOST_CHARTS, look_back
 from reports.summary import CaseSummary, number, summarise, tolerance
 from reports.table import build_metric_table, build_table, layers_text, records, size_ratio
 from reports.unanswered import unanswered
 from reports.verdict import find
+from reports.why import MOST_PICTURES, explain
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
 REPORT_SCHEMA = 1
 
 
-def write_report(rows: Sequence[Row], folder: str | os.PathLike[str], also: Sequence[Finding] = ()) -> Path:
+def write_report(
+    rows: Sequence[Row],
+    folder: str | os.PathLike[str],
+    also: Sequence[Finding] = (),
+    history: pd.DataFrame | None = None,
+) -> Path:
     """Write `report.html`, `report.json` and `report.csv` of the last session in `rows`; return the page's path.
 
     `also` are findings beside those of the rows, such as what a history says (`reports.since.findings`).
+    `history` is a `reports.history.load` frame that has the session: the page then shows its nights.
     Each file appears whole or not at all: a report of an earlier run stays until the new one is complete.
     Raises `ReportError` for rows without a session and for a folder that cannot be written.
     """
@@ -47,7 +58,7 @@ def write_report(rows: Sequence[Row], folder: str | os.PathLike[str], also: Sequ
     _write_whole(folder / "report.csv", table.to_csv(index=False))
     as_json = json.dumps(as_data(session, also), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     _write_whole(folder / "report.json", as_json)
-    _write_whole(folder / "report.html", render(session, also))
+    _write_whole(folder / "report.html", render(session, also, history))
     return folder / "report.html"
 
 
@@ -59,12 +70,13 @@ def as_data(rows: Sequence[Row], also: Sequence[Finding] = ()) -> dict[str, Any]
         "end": _end(rows),
         "findings": [asdict(finding) for finding in find(rows, also)],
         "recommendations": [asdict(choice) for choice in recommend(rows)],
+        "claims": [asdict(claim) for claim in claims(rows)],
         "table": records(build_table(rows)),
         "metrics": records(build_metric_table(rows)),
     }
 
 
-def render(rows: Sequence[Row], also: Sequence[Finding] = ()) -> str:
+def render(rows: Sequence[Row], also: Sequence[Finding] = (), history: pd.DataFrame | None = None) -> str:
     """The page of one session. Everything that comes from the rows is escaped by the template engine."""
     cases = summarise(rows)
     least = 1 - tolerance(rows)
@@ -96,6 +108,7 @@ def render(rows: Sequence[Row], also: Sequence[Finding] = ()) -> str:
         environment.filters[helper.__name__] = helper
     environment.filters["figure"] = number
     choices = recommend(rows)
+    shipped = {case_id for choice in choices for case_id in choice.case_ids}
     ran = [case for case in cases if case.ran]
     return environment.get_template("report.html.j2").render(
         session=session,
@@ -104,11 +117,15 @@ def render(rows: Sequence[Row], also: Sequence[Finding] = ()) -> str:
         machine=machine(session),
         findings=[(finding.level, LEVEL_WORDS[finding.level], finding.text) for finding in findings],
         choices=choices,
-        shipped={case_id for choice in choices for case_id in choice.case_ids},
+        shipped=shipped,
         pictures=charts.pictures(cases, least),
         legend=charts.legend(cases),
         models=_by_model_and_batch(ran),
         ran=ran,
+        idle=[case for case in cases if not case.ran],
+        csv=case_lines(rows),
+        script=SCRIPT,
+        content_policy=content_policy(),
         watched=[case for case in ran if case.values("speed").get("card")],
         quantity=quantity(ran),
         columns=filled(ran),
@@ -117,6 +134,11 @@ def render(rows: Sequence[Row], also: Sequence[Finding] = ()) -> str:
         other_environment={name: found for name, found in session["environment"].items() if name != "card"},
         judged=[case for case in cases if case.metrics],
         unanswered=unanswered(cases),
+        why=explain(cases, shipped),
+        most_pictures=MOST_PICTURES,
+        since=None if history is None else look_back(history, session["session"], cases, shipped),
+        most_charts=MOST_CHARTS,
+        claims=claims(rows),
         cost=session_cost(rows),
         least=least,
         missing=wording.MISSING,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from reports.card import quantity
+from reports.claims import NOT_MEASURED, claims
 from reports.html import LEVEL_WORDS
 from reports.machine import machine
 from reports.recommend import recommend
@@ -54,7 +55,7 @@ def job_summary(rows: Sequence[Row], most_bytes: int = SUMMARY_BYTES, since: Seq
     """
     session = last_session(list(rows))
     lines = [*_verdict(session, since), *_since(since)]
-    lines += [line for section in (_recommendations, _table, _unanswered) for line in section(session)]
+    lines += [line for section in (_recommendations, _table, _claims, _unanswered) for line in section(session)]
     return _fit(lines, most_bytes)
 
 
@@ -189,6 +190,19 @@ def _figures(case: CaseSummary, least: float) -> tuple[str, str, str, str]:
 
 def _with(figure: str, beside: str) -> str:
     return f"{figure} ({beside})" if beside else figure
+
+
+def _claims(session: Sequence[Row]) -> Iterator[str]:
+    """The promises that this run has an answer to, and how many it has none to."""
+    said = claims(session)
+    measured = [claim for claim in said if claim.verdict != NOT_MEASURED]
+    if not measured:
+        return
+    yield from ("", "### Claims", "", _row("promise", "here", "measured"), _row(*["---"] * 3))
+    for claim in measured:
+        yield _row(escaped(claim.text), f"**{claim.verdict}**", escaped(claim.found or claim.why))
+    if left := len(said) - len(measured):
+        yield from ("", f"Not measured in this run: {counted(left, 'promise')}; the report tells why of each.")
 
 
 def _unanswered(session: Sequence[Row]) -> Iterator[str]:

@@ -1,8 +1,12 @@
 """Where the name of each point goes, so that names cover neither each other nor the points."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 # Directions of a label from its point, the most natural first, and how far away it may go. Beyond the
 # first two distances a thin line has to lead from the point to its name.
@@ -21,30 +25,6 @@ class Box:
     top: float
     right: float
     bottom: float
-
-    def overlap(self, other: "Box") -> float:
-        """The area in common, in square pixels."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return width * height if width > 0 and height > 0 else 0.0
-
-    def distance(self, point: tuple[float, float]) -> float:
-        """From the point to the nearest place of the rectangle; 0 inside it."""
-        x = max(self.left - point[0], 0.0, point[0] - self.right)
-        y = max(self.top - point[1], 0.0, point[1] - self.bottom)
-        return math.hypot(x, y)
-
-    def outside(self, frame: "Box") -> float:
-        """How many pixels of it stick out of the frame."""
-        return sum(
-            max(0.0, beyond)
-            for beyond in (
-                frame.left - self.left,
-                frame.top - self.top,
-                self.right - frame.right,
-                self.bottom - frame.bottom,
-            )
-        )
 
 
 @dataclass(frozen=True)
@@ -78,22 +58,47 @@ def _best(
     others: Sequence[tuple[float, float]],
     frame: Box,
 ) -> Label:
-    def cost(candidate: tuple[float, Box]) -> float:
-        distance, box = candidate
-        # Covering something is worst; then leaving the frame; then standing where it would be read as the
-        # name of another point; only then the distance counts.
-        covered = sum(box.overlap(other) for other in taken)
-        own = box.distance(point)
-        ambiguous = sum(max(0.0, own + 3 - box.distance(other)) for other in others)
-        return 10 * covered + 40 * box.outside(frame) + 6 * ambiguous + distance
-
     candidates = [
         (distance + 0.4 * order, _box(point, width, distance, direction))
         for distance in DISTANCES_PX
         for order, direction in enumerate(DIRECTIONS)
     ]
-    distance, box = min(candidates, key=cost)
+    boxes = _edges([box for _, box in candidates])
+    distances = np.array([distance for distance, _ in candidates])
+    # Covering something is worst; then leaving the frame; then standing where it would be read as the name of
+    # another point; only then the distance counts.
+    ambiguous = np.maximum(0.0, _gaps(boxes, [point]) + 3 - _gaps(boxes, others)).sum(axis=1)
+    costs = 10 * _covered(boxes, taken) + 40 * _outside(boxes, frame) + 6 * ambiguous + distances
+    distance, box = candidates[int(np.argmin(costs))]
     return Label(box, leader=distance >= LEADER_FROM_PX)
+
+
+def _edges(boxes: Sequence[Box]) -> Floats:
+    """[n, 4]: left, top, right and bottom of each."""
+    return np.array([(box.left, box.top, box.right, box.bottom) for box in boxes]).reshape(-1, 4)
+
+
+def _covered(boxes: Floats, taken: Sequence[Box]) -> Floats:
+    """For each box the area that it has in common with those taken, in square pixels."""
+    left, top, right, bottom = boxes.T[:, :, None]
+    other_left, other_top, other_right, other_bottom = _edges(taken).T
+    width = np.maximum(0.0, np.minimum(right, other_right) - np.maximum(left, other_left))
+    height = np.maximum(0.0, np.minimum(bottom, other_bottom) - np.maximum(top, other_top))
+    return np.asarray((width * height).sum(axis=1))
+
+
+def _gaps(boxes: Floats, points: Sequence[tuple[float, float]]) -> Floats:
+    """[boxes, points]: from each point to the nearest place of each box; 0 inside it."""
+    left, top, right, bottom = boxes.T[:, :, None]
+    x, y = np.array(points).reshape(-1, 2).T
+    return np.hypot(np.maximum(0.0, np.maximum(left - x, x - right)), np.maximum(0.0, np.maximum(top - y, y - bottom)))
+
+
+def _outside(boxes: Floats, frame: Box) -> Floats:
+    """How many pixels of each box stick out of the frame."""
+    inner = np.array((frame.left, frame.top)) - boxes[:, :2]
+    outer = boxes[:, 2:] - np.array((frame.right, frame.bottom))
+    return np.asarray(np.maximum(0.0, inner).sum(axis=1) + np.maximum(0.0, outer).sum(axis=1))
 
 
 def _box(point: tuple[float, float], width: float, distance: float, direction: tuple[float, float]) -> Box:

@@ -60,14 +60,8 @@ def judge(history: pd.DataFrame, session: str) -> list[Since]:
     counts only where its model, precision and batch were asked and others of its backend gave no answer, as a
     matrix may be chosen smaller. Raises `ReportError` where the history does not have the session.
     """
-    own = history[history["session"] == session]
-    if own.empty:
-        raise ReportError(
-            f"the history does not have session {session}", mend="add it first: python -m reports history add"
-        )
-    device, at = own["device"].iloc[0], own["at"].iloc[0]
-    until = (history["at"] < at) | ((history["at"] == at) & (history["session"] <= session))
-    nights = history[(history["device"] == device) & until].sort_values(["at", "session"], kind="stable")
+    nights = until(history, session)
+    own = nights[nights["session"] == session]
     tonight = {str(line["case"]): line for line in own.to_dict("records")}
     answered = [case for case, line in tonight.items() if line["status"] in ANSWERED]
     found = [
@@ -79,6 +73,18 @@ def judge(history: pd.DataFrame, session: str) -> list[Since]:
         found += _vanished(nights[nights["session"] != session], tonight)
     order = ("regression", "vanished", "drift", "unclear")
     return sorted(found, key=lambda since: order.index(since.kind))
+
+
+def until(history: pd.DataFrame, session: str) -> pd.DataFrame:
+    """The lines of this session and of all earlier ones of its device, by time."""
+    own = history[history["session"] == session]
+    if own.empty:
+        raise ReportError(
+            f"the history does not have session {session}", mend="add it first: python -m reports history add"
+        )
+    device, at = own["device"].iloc[0], own["at"].iloc[0]
+    earlier = (history["at"] < at) | ((history["at"] == at) & (history["session"] <= session))
+    return history[(history["device"] == device) & earlier].sort_values(["at", "session"], kind="stable")
 
 
 def findings(said: Iterable[Since]) -> list[Finding]:
@@ -121,7 +127,7 @@ def _day(night: Mapping[str, str]) -> str:
 
 def _where(good: Mapping[str, str], bad: Mapping[str, str], changed: Mapping[str, tuple[str, str]]) -> str:
     """`(commit abc1234..def5678; driver 550.1 → 560.2)`; the sessions where a commit is not known."""
-    old, new = _commit(good["commit"]), _commit(bad["commit"])
+    old, new = short_commit(good["commit"]), short_commit(bad["commit"])
     if not old or not new:
         said = f"session {good['session']}..{bad['session']}"
     else:
@@ -131,7 +137,7 @@ def _where(good: Mapping[str, str], bad: Mapping[str, str], changed: Mapping[str
     return f"({said}; {versions or 'same versions'})"
 
 
-def _commit(name: str) -> str:
+def short_commit(name: str) -> str:
     """A commit as git abbreviates it, with the mark of a checkout that was changed."""
     commit, mark, _ = name.partition("+")
     return commit[:COMMIT_CHARACTERS] + mark

@@ -77,7 +77,8 @@ def test_a_confirmed_loss_fails_the_night_by_a_status_of_its_own(
     assert done.returncode == 7, done.stdout + done.stderr
     assert f"regression: {FP32}: size is 11." in done.stdout
     assert _failures(tmp_path) == ("1", "0")
-    assert "larger since" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "larger since" in page and 'id="since"' in page
     assert read_rows(tmp_path / "rows.jsonl")[-1]["exit_status"] == 7
 
 

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -52,7 +53,9 @@ class _Page(HTMLParser):
         if tag not in self.VOID:
             self.open.append(tag)
         self.loads += [
-            value or "" for name, value in attributes if name in ("src", "href", "xlink:href", "data", "action")
+            value or ""
+            for name, value in attributes
+            if name in ("src", "href", "xlink:href", "data", "action") and not (value or "").startswith("#")
         ]
         assert not any(name.startswith("on") for name, _ in attributes)
 
@@ -209,7 +212,7 @@ def test_each_line_of_the_table_has_as_many_cells_as_the_head() -> None:
         html = render(rows)
         table = html[html.index('id="table"') :].split("</table>")[0]
         head = table.split("</thead>")[0].count("<th ")
-        lines = [line for line in table.split("<tr>")[2:] if "<td" in line]
+        lines = [line for line in re.split(r'<tr(?: data-csv="[^"]*")?>', table)[2:] if "<td" in line]
         assert lines and {line.count("<td") + line.count("<th ") for line in lines} == {head}
         assert f'colspan="{head}"' in table
 
@@ -258,10 +261,11 @@ def test_hashes_versions_sets_and_settings_are_in_the_page() -> None:
         assert fact in text
 
 
-def test_nothing_is_loaded_and_nothing_is_run() -> None:
+def test_nothing_is_loaded_and_nothing_is_run_but_the_pages_own_script() -> None:
     page = _Page(render(ROWS))
-    assert page.loads == []
-    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & set(page.tags)
+    assert page.loads == [] and page.tags.count("script") == 1
+    assert "script-src 'sha256-" in unescape(render(ROWS))
+    assert not {"link", "img", "iframe", "object", "embed", "base", "form"} & set(page.tags)
     assert "default-src 'none'" in render(ROWS)
     assert not re.search(r"url\(|@import", render(ROWS))
 
@@ -293,7 +297,7 @@ def test_hostile_names_are_shown_literally(name: str) -> None:
     ]
     page = _Page(render(rows))
     assert page.open == []
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1
     assert f"id {name}" in page.text
     assert page.text.count(name) > 10
 

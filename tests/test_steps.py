@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.levels import night_weights, partition, t_quantile
+from reports.levels import _costs, night_weights, partition, t_quantile
 from reports.steps import Steps, find_steps
 
 LEAST = 0.03
@@ -145,3 +145,17 @@ def test_the_noise_table_is_of_measured_ratios_about_one() -> None:
     for source in {row["source"] for row in rows}:
         ratios = [float(row["ratio"]) for row in rows if row["source"] == source]
         assert len(ratios) >= 60 and np.median(ratios) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("nights", [1, 2, 7, 40])
+@pytest.mark.parametrize("digits", [2, 6])  # two digits give many nights that are exactly alike
+def test_every_piece_costs_its_weighted_distances_to_its_weighted_median(nights: int, digits: int) -> None:
+    rng = np.random.default_rng(nights)
+    y, weights = 3 + rng.normal(0, 0.01, nights).round(digits), rng.uniform(0.2, 1, nights)
+    cost, median = _costs(y, weights)
+    for left in range(nights):
+        for right in range(left, nights):
+            piece, weight = y[left : right + 1], weights[left : right + 1]
+            least = min(float(weight @ np.abs(piece - each)) for each in piece)
+            assert cost[left, right] == pytest.approx(least, abs=1e-12)
+            assert weight @ np.abs(piece - median[left, right]) == pytest.approx(least, abs=1e-12)

@@ -1,0 +1,202 @@
+"""Why a case has the figures that it has: what its rows say beyond the tables, in words and one small picture."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from markupsafe import Markup
+
+from reports.card import card_figures
+from reports.card_verdict import cause
+from reports.cost import case_seconds
+from reports.rows import Row
+from reports.samples import Movement, movement, picture, readable
+from reports.summary import CaseSummary, number
+from reports.table import layers_text
+from reports.wording import THIN_SPACE, counted, listed, significant
+
+# What the sampling rule means by the reasons that it records.
+STOPPED = {
+    "interval": "stopped when the median was known well enough",
+    "plateau": "stopped because more samples brought nothing: the level itself moves",
+    "time limit": "stopped at the time limit",
+}
+MOVED = {
+    "step": "a step while it was measured",
+    "drift": "a drift while it was measured",
+    "wander": "moved to and fro while it was measured",
+}
+USUAL = "nothing unusual"
+# A picture takes about 1.5 kB: with more of them the page would not stay small enough to be sent around.
+MOST_PICTURES = 100
+OUTCOMES = {"error": "stopped with an error", "failed": "failed", "skipped": "did not run"}
+
+
+@dataclass(frozen=True)
+class Why:
+    """What explains one case. `headline` fits behind its name; `facts` are (term, sentence) pairs.
+
+    `told` are (question and outcome, reason as it was recorded) of every answer with a reason.
+    """
+
+    case: CaseSummary
+    headline: str
+    chart: Markup | None
+    facts: tuple[tuple[str, str], ...]
+    told: tuple[tuple[str, str], ...]
+
+
+def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> dict[str, list[Why]]:
+    """By model, every case of which something was tried.
+
+    Every one has its picture, unless there are more than `MOST_PICTURES`: then those with something unusual come
+    first, and the `recommended` ones after them.
+    """
+    found = [_why(case) for case in cases if case.ran]
+    if len(found) > MOST_PICTURES:
+        wanted = [each for each in found if each.headline != USUAL]
+        wanted += [each for each in found if each.headline == USUAL and each.case.id in recommended]
+    else:
+        wanted = found
+    drawn = {each.case.id for each in wanted[:MOST_PICTURES]}
+    models: dict[str, list[Why]] = {}
+    for each in found:
+        shown = replace(each, chart=_chart(each.case)) if each.case.id in drawn else each
+        models.setdefault(each.case.model, []).append(shown)
+    return models
+
+
+def _chart(case: CaseSummary) -> Markup | None:
+    found, samples = case.latency, readable(case.values("speed").get("samples_ms"))
+    marks = {name: getattr(found, f"{name}_ms") if found else None for name in ("p50", "p90", "p99")}
+    return picture(samples, marks, f"Samples of {case.id}; what they tell is written below")
+
+
+def _why(case: CaseSummary) -> Why:
+    samples = readable(case.values("speed").get("samples_ms"))
+    moved = movement(samples) if samples.size else Movement("", "")
+    facts = [
+        ("Latency", _latency(case, list(samples))),
+        ("In the order of time", _sentence(moved.text)),
+        ("Warm-up and end", _ending(case)),
+        ("Card", _card(case)),
+        ("Accuracy", _accuracy(case)),
+        ("Layers", _layers(case)),
+        ("Notes", _notes(case)),
+        ("Cost", _cost(case)),
+    ]
+    return Why(
+        case=case,
+        headline=listed(_headline(case, moved), most=4) or USUAL,
+        chart=None,
+        facts=tuple((term, said) for term, said in facts if said),
+        told=tuple((f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()),
+    )
+
+
+def _headline(case: CaseSummary, moved: Movement) -> Iterator[str]:
+    for question, row in case.answers.items():
+        if row["outcome"] != "passed":
+            yield f"{question} {OUTCOMES.get(row['outcome'], row['outcome'])}"
+    if case.values("speed").get("steady") is False:
+        yield "not steady"
+    if card_figures(case).throttled:
+        yield "throttled"
+    if moved.kind in MOVED:
+        yield MOVED[moved.kind]
+
+
+def _latency(case: CaseSummary, samples: Sequence[float]) -> str:
+    """What the picture shows, for those who cannot see it."""
+    found = case.latency
+    if found is None:
+        return ""
+    parts = [f"half of the calls within {_ms(found.p50_ms)}"]
+    parts += [
+        f"{percent} % within {_ms(value)}" for percent, value in ((90, found.p90_ms), (99, found.p99_ms)) if value
+    ]
+    if samples:
+        parts.append(f"the fastest {_ms(min(samples))}, the slowest {_ms(max(samples))}")
+    if found.p99_ms is None:
+        parts.append("too few samples to state p99")
+    return _sentence("; ".join(parts))
+
+
+def _ending(case: CaseSummary) -> str:
+    """Warm-up and stop reason in words."""
+    speed, found = case.values("speed"), case.latency
+    if found is None:
+        return ""
+    warmup, steady = number(speed, "warmup_s"), speed.get("steady")
+    ended = {True: " until two stretches of calls agreed", False: ", and two stretches of calls still did not agree"}
+    parts = [] if warmup is None else [f"warmed up for {significant(warmup)} s{ended.get(steady is True, '')}"]
+    if reason := speed.get("stop_reason"):
+        width = None if found.low_ms is None or found.high_ms is None else (found.high_ms - found.low_ms) / found.p50_ms
+        known = (
+            ""
+            if width is None
+            else f" (the 95 % interval of the median was then {significant(100 * width, 2)} % of it)"
+        )
+        parts.append(f"{STOPPED.get(str(reason), str(reason))}{known}")
+    return _sentence("; ".join(parts))
+
+
+def _card(case: CaseSummary) -> str:
+    """The summary of clock, temperature and power that the table of the card has no room for."""
+    state = case.values("speed").get("card")
+    if not isinstance(state, dict):
+        return ""
+    figures = card_figures(case)
+    clock = _span(state, "sm_clock_min_mhz", "sm_clock_max_mhz", "MHz")
+    heat = _span(state, "temperature_first_c", "temperature_last_c", "°C")
+    power, readings = figures.power_w, number(state, "samples")
+    parts = [f"clock {clock}"] if clock else []
+    parts += [heat] if heat else []
+    parts += [f"{significant(power)} W in the mean"] if power is not None else []
+    parts += [f"of {counted(int(readings), 'reading')}"] if readings else []
+    parts.append(f"throttled by {cause(figures)}" if figures.throttled else "not throttled")
+    return _sentence(", ".join(parts))
+
+
+def _span(state: Row, first: str, last: str, unit: str) -> str:
+    one, other = number(state, first), number(state, last)
+    if one is None or other is None:
+        return ""
+    return f"{one:.0f} {unit} all the time" if one == other else f"{one:.0f} to {other:.0f} {unit}"
+
+
+def _accuracy(case: CaseSummary) -> str:
+    """Which classes lost most, or how many answers flipped: the details that the judge recorded."""
+    details = case.values("accuracy").get("details")
+    found = details if isinstance(details, Mapping) else {}
+    return _sentence("; ".join(f"{str(name).replace('_', ' ')}: {value}" for name, value in found.items()))
+
+
+def _layers(case: CaseSummary) -> str:
+    return _sentence(layers_text(case.values("build").get("layers")) or "")
+
+
+def _notes(case: CaseSummary) -> str:
+    notes = case.values("build").get("notes")
+    return " ".join(str(note) for note in notes) if isinstance(notes, list) else ""
+
+
+def _cost(case: CaseSummary) -> str:
+    """Wall time by question, and how much of it was work."""
+    total = case_seconds(case)
+    work = [each for row in case.answers.values() if (each := number(row["values"], "work_seconds")) is not None]
+    each_s = {name: number(row, "seconds") for name, row in case.answers.items()}
+    parts = []
+    if total is not None:
+        split = ", ".join(f"{name} {significant(seconds)} s" for name, seconds in each_s.items() if seconds is not None)
+        parts.append(f"took {significant(total)} s ({split})")
+    if work:
+        parts.append(f"{significant(sum(work))} s were building, measuring and scoring")
+    return _sentence("; ".join(parts))
+
+
+def _ms(value: float) -> str:
+    return f"{significant(value)}{THIN_SPACE}ms"
+
+
+def _sentence(said: str) -> str:
+    return f"{said[0].upper()}{said[1:]}." if said else ""
