@@ -42,8 +42,9 @@ def case_lines(rows: Sequence[Row]) -> CaseLines:
 
 def _line(fields: Sequence[str]) -> str:
     written = io.StringIO()
-    csv.writer(written, lineterminator="").writerow(fields)
-    return written.getvalue()
+    # The end of the line decides what is quoted: without these two a line break in a field would end the line.
+    csv.writer(written, lineterminator="\r\n").writerow(fields)
+    return written.getvalue().removesuffix("\r\n")
 
 
 def _attribute(line: str) -> Markup:

@@ -34,6 +34,14 @@ function hideEmpty(section) {
   for (const part of section.querySelectorAll(".cases, tbody")) part.hidden = !part.querySelector(seen);
 }
 
+/** What a line says, in small letters: its pieces apart, or "12 MB" and "1.9×" would be found as "b1". */
+function words(line) {
+  const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+  const pieces = [];
+  while (walker.nextNode()) pieces.push(walker.currentNode.data);
+  return pieces.join(" ").toLowerCase();
+}
+
 /** Sort, filter and copy of the tables of cases. */
 function cases(section) {
   const head = section.dataset.csv;
@@ -45,7 +53,7 @@ function cases(section) {
 
   function read(line, ran) {
     const figures = Object.fromEntries(fields(line.dataset.csv).map((field, place) => [names[place], field]));
-    rows.push({ line, ran, figures, words: line.textContent.toLowerCase() });
+    rows.push({ line, ran, figures, words: words(line) });
     return figures;
   }
 
