@@ -19,7 +19,8 @@ from tests.small_nets import FLOAT_IO, export, image_feeds, initializers, io_typ
 
 CALIBRATION = image_feeds(16, seed=0)
 HELD_OUT = image_feeds(16, seed=1)
-FLOAT = {"/stem/Conv", "/boxes/Conv", "/classes/Conv", "/loud/Conv"}
+LOUD = {"/loud/Conv"}
+FLOAT = {"/stem/Conv", "/boxes/Conv", "/classes/Conv"} | LOUD
 QUANTISED = {"/inner/Conv", "/down/Conv", "/neck/Conv"}
 Made = tuple[Path, Path, Int8Summary]
 
@@ -112,7 +113,7 @@ def test_the_summary_says_what_the_graph_is_and_goes_into_json(made: Made):
     assert summary.calibration_images == len(CALIBRATION)
     ranked = [kept for kept in summary.kept_float if kept.noise_alone is not None]
     assert [kept.name for kept in ranked] == ["/loud/Conv"]
-    assert set(summary.noise_alone) == QUANTISED | {"/loud/Conv"}
+    assert set(summary.noise_alone) == QUANTISED | LOUD
     assert summary.noise <= Int8Settings().noise_budget < summary.noise_of_all
     assert json.loads(json.dumps(asdict(summary)))["noise_alone"] == summary.noise_alone
 
@@ -129,7 +130,7 @@ def test_calibrating_twice_gives_the_same_bytes(made: Made, tmp_path: Path):
 def test_the_maximum_and_no_ranking_destroy_what_the_method_holds(made: Made, tmp_path: Path):
     naive = Int8Settings(calibrator="max", noise_budget=1.0)
     summary = to_int8(made[0], tmp_path / "naive.onnx", CALIBRATION, naive, silent)
-    assert set(summary.quantised) == QUANTISED | {"/loud/Conv"}
+    assert set(summary.quantised) == QUANTISED | LOUD
     ours, theirs = heard(made[0], made[1]), heard(made[0], tmp_path / "naive.onnx")
     assert ours < 0.01
     assert theirs > 5 * ours
@@ -205,8 +206,18 @@ def test_a_graph_without_layers_is_refused(tmp_path: Path):
         to_int8(source, tmp_path / "int8.onnx", CALIBRATION, Int8Settings(), silent)
 
 
+def test_only_layers_that_stand_out_are_taken_out_above_the_budget(made: Made, tmp_path: Path):
+    nobody = Int8Settings(noise_budget=0.0, outlier_share=1.0)
+    assert set(to_int8(made[0], tmp_path / "all.onnx", CALIBRATION, nobody, silent).quantised) == QUANTISED | LOUD
+    loud = Int8Settings(noise_budget=0.0, outlier_share=0.5)
+    summary = to_int8(made[0], tmp_path / "loud.onnx", CALIBRATION, loud, silent)
+    assert set(summary.quantised) == QUANTISED
+    shares = {name: noise / sum(summary.noise_alone.values()) for name, noise in summary.noise_alone.items()}
+    assert {name for name, share in shares.items() if share > 0.5} == LOUD
+
+
 def test_an_impossible_budget_is_refused_rather_than_called_int8(made: Made, tmp_path: Path):
-    strict = Int8Settings(noise_budget=0.0)
+    strict = Int8Settings(noise_budget=0.0, outlier_share=0.0)
     with pytest.raises(BenchError, match=r"no layer of fp32\.onnx"):
         to_int8(made[0], tmp_path / "int8.onnx", CALIBRATION, strict, silent)
     assert not (tmp_path / "int8.onnx").exists()
