@@ -1,11 +1,10 @@
 """The page in a real browser: on a phone and a desk, in light and dark, with scripts and without, on paper.
 
-Needs the Python package `playwright` and a Chromium of the system; no browser is downloaded.
+Needs the packages of the `browser` extra and a Chromium of the system; no browser is downloaded.
 """
 
 import csv
 import io
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from reports.verdict import find
 from tests.report_rows import accuracy, build, card_speed, case, end_row, row, session_row
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python", reason="the Python package axe-playwright-python is not installed")
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"no browser on this mac
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 LOOKS = [(size, scheme) for size in (PHONE, DESK) for scheme in ("light", "dark")]
 LOOK_NAMES = [f"{size['width']}-{scheme}" for size, scheme in LOOKS]
-AXE = Path(os.environ.get("AXE_CORE") or "node_modules/axe-core/axe.min.js")
+AXE = Path(axe.__file__).with_name("axe.min.js")
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -346,7 +346,6 @@ def test_a_print_has_pages_without_controls(opened: Any, scheme: str) -> None:
         assert seen.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason=f"no axe-core: set AXE_CORE to its axe.min.js ({AXE} is not there)")
 @pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
 def test_axe_finds_nothing_serious(opened: Any, size: dict[str, int], scheme: str) -> None:
     # The page's policy runs no script but its own; axe is put in from outside, past it.
