@@ -27,7 +27,7 @@ from reports.record import Recorder, last_session, read_rows
 from reports.rows import Row
 from reports.side_by_side import compare, write
 from reports.side_by_side_text import as_text
-from reports.since import Since, findings, judge
+from reports.since import Since, judge
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,8 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 def _render(asked: argparse.Namespace) -> None:
     rows = read_rows(asked.rows)
     history = _history(rows, asked.history)
-    told = findings(_since(rows, history))
-    print(write_report(rows, asked.output or asked.rows.parent, told, history))
+    print(write_report(rows, asked.output or asked.rows.parent, history))
 
 
 def _summary(asked: argparse.Namespace) -> int:

@@ -19,12 +19,12 @@ from reports.card_verdict import cause
 from reports.claims import claims
 from reports.cost import case_seconds, session_cost
 from reports.errors import ReportError
-from reports.finding import Finding
 from reports.machine import card_facts, machine
 from reports.recommend import recommend
 from reports.record import last_session
 from reports.rows import Row
 from reports.script import SCRIPT, case_lines, content_policy
+from reports.since import Since, findings, judge
 from reports.since_charts import MOST_CHARTS, look_back
 from reports.summary import CaseSummary, number, summarise, tolerance
 from reports.table import build_metric_table, build_table, layers_text, records, size_ratio
@@ -40,13 +40,13 @@ REPORT_SCHEMA = 1
 def write_report(
     rows: Sequence[Row],
     folder: str | os.PathLike[str],
-    also: Sequence[Finding] = (),
     history: pd.DataFrame | None = None,
+    since: Sequence[Since] | None = None,
 ) -> Path:
     """Write `report.html`, `report.json` and `report.csv` of the last session in `rows`; return the page's path.
 
-    `also` are findings beside those of the rows, such as what a history says (`reports.since.findings`).
-    `history` is a `reports.history.load` frame that has the session: the page then shows its nights.
+    `history` is a `reports.history.load` frame that has the session: the page then shows its nights. `since` is what
+    it says of the session, where that is known already (`reports.since.judge`).
     Each file appears whole or not at all: a report of an earlier run stays until the new one is complete.
     Raises `ReportError` for rows without a session and for a folder that cannot be written.
     """
@@ -54,21 +54,22 @@ def write_report(
     if not session:
         raise ReportError("these rows hold no session", mend="give the rows of a benchmark run, from the first on")
     folder = Path(folder)
+    told = _told(session, history, since)
     table = build_table(session)
     _write_whole(folder / "report.csv", table.to_csv(index=False))
-    as_json = json.dumps(as_data(session, also), indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    as_json = json.dumps(as_data(session, told), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     _write_whole(folder / "report.json", as_json)
-    _write_whole(folder / "report.html", render(session, also, history))
+    _write_whole(folder / "report.html", render(session, history, told))
     return folder / "report.html"
 
 
-def as_data(rows: Sequence[Row], also: Sequence[Finding] = ()) -> dict[str, Any]:
+def as_data(rows: Sequence[Row], since: Sequence[Since] = ()) -> dict[str, Any]:
     """The report as plain data: the session, both tables, the findings and the recommendations."""
     return {
         "schema": REPORT_SCHEMA,
         "session": rows[0],
         "end": _end(rows),
-        "findings": [asdict(finding) for finding in find(rows, also)],
+        "findings": [asdict(finding) for finding in find(rows, findings(since))],
         "recommendations": [asdict(choice) for choice in recommend(rows)],
         "claims": [asdict(claim) for claim in claims(rows)],
         "table": records(build_table(rows)),
@@ -76,12 +77,13 @@ def as_data(rows: Sequence[Row], also: Sequence[Finding] = ()) -> dict[str, Any]
     }
 
 
-def render(rows: Sequence[Row], also: Sequence[Finding] = (), history: pd.DataFrame | None = None) -> str:
+def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequence[Since] | None = None) -> str:
     """The page of one session. Everything that comes from the rows is escaped by the template engine."""
+    told = _told(rows, history, since)
     cases = summarise(rows)
     least = 1 - tolerance(rows)
     session, end = rows[0], _end(rows)
-    findings = find(rows, also)
+    found = find(rows, findings(told))
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -115,7 +117,7 @@ def render(rows: Sequence[Row], also: Sequence[Finding] = (), history: pd.DataFr
         started=_moment(session.get("at")),
         duration=_duration(end),
         machine=machine(session),
-        findings=[(finding.level, LEVEL_WORDS[finding.level], finding.text) for finding in findings],
+        findings=[(finding.level, LEVEL_WORDS[finding.level], finding.text) for finding in found],
         choices=choices,
         shipped=shipped,
         pictures=charts.pictures(cases, least),
@@ -136,13 +138,19 @@ def render(rows: Sequence[Row], also: Sequence[Finding] = (), history: pd.DataFr
         unanswered=unanswered(cases),
         why=explain(cases, shipped),
         most_pictures=MOST_PICTURES,
-        since=None if history is None else look_back(history, session["session"], cases, shipped),
+        since=None if history is None else look_back(history, session["session"], told, cases, shipped),
         most_charts=MOST_CHARTS,
         claims=claims(rows),
         cost=session_cost(rows),
         least=least,
         missing=wording.MISSING,
     )
+
+
+def _told(rows: Sequence[Row], history: pd.DataFrame | None, since: Sequence[Since] | None) -> Sequence[Since]:
+    if since is None:
+        return () if history is None else judge(history, rows[0]["session"])
+    return since
 
 
 def _by_model_and_batch(cases: Sequence[CaseSummary]) -> dict[str, dict[int, list[CaseSummary]]]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from reports.history_table import shown
 from reports.nights import Line, Watched, between, lines_by_case, look, measured
 from reports.nights_chart import Axis, picture
-from reports.since import ANSWERED, FIGURES, Since, judge, short_commit, until
+from reports.since import ANSWERED, FIGURES, Since, short_commit, until
 from reports.steps import Step, Steps
 from reports.summary import CaseSummary
 from reports.wording import MISSING, THIN_SPACE, counted, listed
@@ -72,15 +72,19 @@ class LookBack:
 
 
 def look_back(
-    history: pd.DataFrame, session: str, cases: Sequence[CaseSummary], recommended: Collection[str]
+    history: pd.DataFrame,
+    session: str,
+    since: Sequence[Since],
+    cases: Sequence[CaseSummary],
+    recommended: Collection[str],
 ) -> LookBack:
-    """What the history tells of the cases of `session`, up to and with that session.
+    """What the history tells of the cases of `session`, up to and with that session; `since` is its verdict.
 
     Every case has pictures, unless there are more than `MOST_CHARTS`: then those with a finding and the
     recommended ones. Raises `ReportError` where the history does not have the session.
     """
     said: dict[str, list[Since]] = {}
-    for each in judge(history, session):
+    for each in since:
         said.setdefault(each.case, []).append(each)
     lines = {case: found for (_, case), found in lines_by_case(until(history, session)).items()}
     nights = _nights(lines)

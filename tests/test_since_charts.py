@@ -12,6 +12,7 @@ from reports.history import append, load
 from reports.html import render
 from reports.record import Recorder
 from reports.rows import Row
+from reports.since import judge
 from reports.since_charts import NIGHTS, CaseNights, LookBack, look_back
 from reports.summary import summarise
 from tests.report_rows import FAST, accuracy, build, card_speed, case, night, row, speed
@@ -46,7 +47,8 @@ def kept(folder: Path, count: int = 30, slow_from: int = 99, *, cases: int = 1, 
 
 
 def told(folder: Path, rows: list[Row], recommended: tuple[str, ...] = ()) -> LookBack:
-    return look_back(load(folder), rows[0]["session"], summarise(rows), recommended)
+    history, session = load(folder), rows[0]["session"]
+    return look_back(history, session, judge(history, session), summarise(rows), recommended)
 
 
 def only(found: tuple[CaseNights, ...]) -> CaseNights:
