@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
+from reports import card_trace
 from reports.card import card_figures
 from reports.card_verdict import cause
 from reports.cost import case_seconds
@@ -41,6 +42,7 @@ class Why:
     case: CaseSummary
     headline: str
     chart: Markup | None
+    card: Markup | None
     facts: tuple[tuple[str, str], ...]
     told: tuple[tuple[str, str], ...]
 
@@ -60,7 +62,7 @@ def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> 
     drawn = {each.case.id for each in wanted[:MOST_PICTURES]}
     models: dict[str, list[Why]] = {}
     for each in found:
-        shown = replace(each, chart=_chart(each.case)) if each.case.id in drawn else each
+        shown = replace(each, chart=_chart(each.case), card=_trace(each.case)) if each.case.id in drawn else each
         models.setdefault(each.case.model, []).append(shown)
     return models
 
@@ -69,6 +71,12 @@ def _chart(case: CaseSummary) -> Markup | None:
     found, samples = case.latency, readable(case.values("speed").get("samples_ms"))
     marks = {name: getattr(found, f"{name}_ms") if found else None for name in ("p50", "p90", "p99")}
     return picture(samples, marks, f"Samples of {case.id}; what they tell is written below")
+
+
+def _trace(case: CaseSummary) -> Markup | None:
+    state = case.values("speed").get("card")
+    trace = state.get("trace") if isinstance(state, dict) else None
+    return card_trace.picture(trace, f"The card while {case.id} was measured; what it tells is written below")
 
 
 def _why(case: CaseSummary) -> Why:
@@ -88,6 +96,7 @@ def _why(case: CaseSummary) -> Why:
         case=case,
         headline=listed(_headline(case, moved), most=4) or USUAL,
         chart=None,
+        card=None,
         facts=tuple((term, said) for term, said in facts if said),
         told=tuple((f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()),
     )

@@ -8,13 +8,16 @@ from fixtures.instruments.card_state import (
     REASONS,
     THROTTLED_SHARE,
     THROTTLING,
+    TRACE_POINTS,
     Card,
     Process,
     Sample,
+    Trace,
     foreign_processes,
     reason_names,
     reason_shares,
     summarise,
+    trace,
 )
 
 IDLE, APPLICATION_CLOCKS, POWER_CAP, HW_SLOWDOWN = 0x1, 0x2, 0x4, 0x8
@@ -53,7 +56,25 @@ def test_a_window_on_a_warming_card_is_summarised():
 def test_what_the_driver_does_not_tell_is_none_and_no_crash():
     state = summarise([MUTE] * 12, replace(CARD, sm_clock_max_mhz=None), {OURS}, None)
     told = {name: value for name, value in vars(state).items() if value is not None}
+    silent = (None,) * 12
+    assert told.pop("trace") == Trace((0.0,) * 12, silent, silent, silent)
     assert told == {"samples": 12, "reasons": {}, "throttled": False, "foreign": ""}
+
+
+def test_a_trace_keeps_the_dips_and_the_heights_of_a_long_window():
+    samples = window(*[{"sm_clock_mhz": 1800 + place % 2, "temperature_c": 40 + place // 10} for place in range(1000)])
+    samples[500] = replace(samples[500], sm_clock_mhz=900, power_w=None)
+    found = trace(samples)
+    assert len(found.seconds) == len(found.sm_clock_mhz) == TRACE_POINTS
+    assert found.seconds[0] == pytest.approx(0.5, abs=0.03) and found.seconds[-1] == pytest.approx(49.5, abs=0.05)
+    assert list(found.seconds) == sorted(found.seconds)
+    assert sorted(found.sm_clock_mhz)[:2] == [900, 1800]
+    assert found.temperature_c[-1] == 139
+    assert set(found.power_w) == {230.0}
+
+
+def test_a_trace_of_nothing_is_empty():
+    assert trace([]) == Trace((), (), (), ())
 
 
 def test_a_field_that_comes_and_goes_is_judged_where_it_is_told():

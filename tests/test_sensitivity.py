@@ -70,7 +70,7 @@ def test_the_noisiest_layer_goes_first_and_no_more_go_than_the_budget_asks_for(d
     others = [layer for layer in layers if layer.name != "/loud/Conv"]
     budget = 1.01 * sensitivity.noise(others)
     before = len(progress)
-    verdict = sensitivity.judge(layers, budget)
+    verdict = sensitivity.judge(layers, budget, outlier_share=0.1)
     assert list(verdict.quantised) == others
     assert next(iter(verdict.noise_alone)) == "/loud/Conv"
     assert verdict.noise <= budget < verdict.noise_of_all
@@ -81,13 +81,23 @@ def test_the_noisiest_layer_goes_first_and_no_more_go_than_the_budget_asks_for(d
 def test_within_the_budget_at_once_nothing_is_ranked(detector):
     sensitivity, layers, progress = detector
     before = len(progress)
-    verdict = sensitivity.judge(layers, 1.0)
+    verdict = sensitivity.judge(layers, 1.0, outlier_share=0.1)
     assert verdict.quantised == layers
     assert verdict.noise == verdict.noise_of_all
     assert verdict.noise_alone == {}
     assert len(progress) == before
 
 
-def test_a_budget_of_nothing_leaves_nothing(detector):
+def test_without_a_share_to_stand_out_by_a_budget_of_nothing_leaves_nothing(detector):
     sensitivity, layers, _ = detector
-    assert sensitivity.judge(layers, 0.0).quantised == ()
+    assert sensitivity.judge(layers, 0.0, outlier_share=-1.0).quantised == ()
+
+
+def test_a_budget_of_nothing_takes_out_only_what_stands_out(detector):
+    sensitivity, layers, _ = detector
+    alone = {layer.name: sensitivity.noise([layer]) for layer in layers}
+    share = 0.1
+    standing_out = {name for name, noise in alone.items() if noise > share * sum(alone.values())}
+    verdict = sensitivity.judge(layers, 0.0, outlier_share=share)
+    assert {layer.name for layer in layers} - {layer.name for layer in verdict.quantised} == standing_out
+    assert "/loud/Conv" in standing_out and len(standing_out) < len(layers)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fixtures.backends.base import EngineOptions, Job
+from fixtures.backends.base import Built, EngineOptions, Job
 from fixtures.backends.catalogue import why_not
-from fixtures.backends.trt_build import Typing, typing_of
+from fixtures.backends.trt_build import Typing, keep_timings, typing_of, use_timings, with_known_timings
 from fixtures.errors import BenchError
 from fixtures.matrix import Case
 from fixtures.precision.fp16 import to_fp16
@@ -60,6 +60,57 @@ def test_the_plan_lies_behind_ultralytics_metadata(tmp_path: Path):
     path = tmp_path / "model.engine"
     path.write_bytes(len(b'{"a": 1}').to_bytes(4, "little", signed=True) + b'{"a": 1}' + b"plan")
     assert plan_of(path) == b"plan"
+
+
+class _Timings:
+    """TensorRT's timing cache, as far as the builder's settings use it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def combine(self, other: "_Timings", ignore_mismatch: bool) -> None:
+        self.content += other.content
+
+    def serialize(self) -> bytes:
+        return self.content
+
+
+class _Config:
+    def __init__(self, same_card: bool) -> None:
+        self._same_card = same_card
+        self.timings: _Timings | None = None
+
+    def create_timing_cache(self, content: bytes) -> _Timings:
+        return _Timings(content)
+
+    def set_timing_cache(self, timings: _Timings, ignore_mismatch: bool) -> bool:
+        accepted = self._same_card or not timings.content
+        self.timings = timings if accepted else self.timings
+        return accepted
+
+
+@pytest.mark.parametrize(("same_card", "kept"), [(True, b"known+newknown"), (False, b"+newknown")])
+def test_timings_of_another_card_are_not_used_and_those_of_other_builds_are_not_lost(
+    same_card: bool, kept: bytes, tmp_path: Path
+):
+    path = tmp_path / "timings.cache"
+    path.write_bytes(b"known")
+    config = _Config(same_card)
+    timings = use_timings(config, path)
+    assert config.timings is timings
+    timings.content += b"+new"
+    keep_timings(config, timings, path)
+    assert path.read_bytes() == kept
+
+
+def test_a_build_that_knew_timings_says_so(tmp_path: Path):
+    cold = with_known_timings(EngineOptions(timing_cache=tmp_path / "none"), lambda: Built({"fp16": 3}, ("a note",)))
+    assert cold.notes == ("a note",)
+    (tmp_path / "timings").write_bytes(bytes(282_000))
+    warm = with_known_timings(EngineOptions(timing_cache=tmp_path / "timings"), lambda: Built({"fp16": 3}, ("a note",)))
+    assert (
+        warm.notes[0] == "a note" and "282 kB" in warm.notes[1] and "first build of all takes longer" in warm.notes[1]
+    )
 
 
 @pytest.fixture(scope="module")
