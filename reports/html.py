@@ -112,6 +112,7 @@ def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequ
     choices = recommend(rows)
     shipped = {case_id for choice in choices for case_id in choice.case_ids}
     ran = [case for case in cases if case.ran]
+    why = explain(cases, shipped)
     return environment.get_template("report.html.j2").render(
         session=session,
         started=_moment(session.get("at")),
@@ -136,7 +137,8 @@ def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequ
         other_environment={name: found for name, found in session["environment"].items() if name != "card"},
         judged=[case for case in cases if case.metrics],
         unanswered=unanswered(cases),
-        why=explain(cases, shipped),
+        why=why,
+        anchors={each.case.id: each.anchor for of_model in why.values() for each in of_model},
         most_pictures=MOST_PICTURES,
         since=None if history is None else look_back(history, session["session"], told, cases, shipped),
         most_charts=MOST_CHARTS,

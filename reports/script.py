@@ -31,7 +31,7 @@ def content_policy() -> str:
     A name or a reason from a record is escaped. Should that ever fail, the browser still runs none of it.
     """
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
 def case_lines(rows: Sequence[Row]) -> CaseLines:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from reports import card_trace
 from reports.card import card_figures
 from reports.card_verdict import cause
+from reports.changed import Changed, changed_images
 from reports.cost import case_seconds
 from reports.rows import Row
 from reports.samples import Movement, movement, picture, readable
@@ -40,9 +41,11 @@ class Why:
     """
 
     case: CaseSummary
+    anchor: str
     headline: str
     chart: Markup | None
     card: Markup | None
+    changed: tuple[Changed, ...]
     facts: tuple[tuple[str, str], ...]
     told: tuple[tuple[str, str], ...]
 
@@ -53,7 +56,7 @@ def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> 
     Every one has its picture, unless there are more than `MOST_PICTURES`: then those with something unusual come
     first, and the `recommended` ones after them.
     """
-    found = [_why(case) for case in cases if case.ran]
+    found = [_why(case, f"why-{number}") for number, case in enumerate((each for each in cases if each.ran), start=1)]
     if len(found) > MOST_PICTURES:
         wanted = [each for each in found if each.headline != USUAL]
         wanted += [each for each in found if each.headline == USUAL and each.case.id in recommended]
@@ -79,7 +82,7 @@ def _trace(case: CaseSummary) -> Markup | None:
     return card_trace.picture(trace, f"The card while {case.id} was measured; what it tells is written below")
 
 
-def _why(case: CaseSummary) -> Why:
+def _why(case: CaseSummary, anchor: str) -> Why:
     samples = readable(case.values("speed").get("samples_ms"))
     moved = movement(samples) if samples.size else Movement("", "")
     facts = [
@@ -94,9 +97,11 @@ def _why(case: CaseSummary) -> Why:
     ]
     return Why(
         case=case,
+        anchor=anchor,
         headline=listed(_headline(case, moved), most=4) or USUAL,
         chart=None,
         card=None,
+        changed=changed_images(case),
         facts=tuple((term, said) for term, said in facts if said),
         told=tuple((f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()),
     )

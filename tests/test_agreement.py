@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fixtures.errors import BenchError
-from fixtures.scoring.agreement import Embeddings, compare
+from fixtures.scoring.agreement import Embeddings, Flip, compare
 
 
 def classifier(n_images=200, n_prompts=8, dim=64, noise=0.6, seed=0):
@@ -40,7 +40,7 @@ def test_an_engine_agrees_with_itself_but_not_beyond_what_the_images_can_show():
     assert score.accuracy.candidate == score.accuracy.baseline
     assert score.accuracy.ratio.value == 1.0
     assert score.accuracy.ratio.low < 1.0 < score.accuracy.ratio.high
-    assert score.flip_margins == ()
+    assert score.flips == ()
     assert (score.image_cosine_worst, score.text_cosine_worst) == (pytest.approx(1.0), pytest.approx(1.0))
     assert (score.unreadable_candidate, score.unreadable_baseline) == (0, 0)
 
@@ -53,7 +53,7 @@ def test_agreement_and_accuracy_are_counted_by_hand():
     assert score.agreement.value == 0.75
     assert (score.accuracy.candidate, score.accuracy.baseline) == (0.5, 0.75)
     assert score.accuracy.ratio.value == pytest.approx(2 / 3)
-    assert score.flip_margins == (pytest.approx((3 - 2) / math.sqrt(13)),)
+    assert score.flips == (Flip(3, 0, 1, pytest.approx((3 - 2) / math.sqrt(13))),)
     assert score.image_cosine_worst == pytest.approx(12 / 13)
     assert score.image_cosine_mean == pytest.approx((3 + 12 / 13) / 4)
 
@@ -65,9 +65,9 @@ def test_small_noise_flips_ties_and_damage_flips_more():
     assert 0.97 < slight.agreement.value < 1.0
     assert damaged.agreement.value < 0.9
     assert damaged.accuracy.ratio.value < slight.accuracy.ratio.value
-    assert max(slight.flip_margins) < 0.02 < max(damaged.flip_margins)
+    assert slight.flips[-1].margin < 0.02 < damaged.flips[-1].margin
     assert damaged.image_cosine_mean < slight.image_cosine_mean
-    assert list(damaged.flip_margins) == sorted(damaged.flip_margins)
+    assert [each.margin for each in damaged.flips] == sorted(each.margin for each in damaged.flips)
 
 
 def test_the_intervals_hold_their_values_and_narrow_with_more_images():
@@ -96,7 +96,8 @@ def test_an_image_that_cannot_be_read_is_wrong_and_counted(value):
     assert score.unreadable_candidate == 1
     assert score.agreement.value == pytest.approx(199 / 200)
     assert score.image_cosine_worst == -1.0
-    assert len(score.flip_margins) == 1
+    (flip,) = score.flips
+    assert (flip.image, flip.candidate) == (3, None)
 
 
 def test_one_unreadable_number_spoils_its_embedding():
@@ -113,7 +114,7 @@ def test_an_engine_of_nothing_but_nan_scores_zero():
     assert (score.agreement.value, score.accuracy.candidate, score.accuracy.ratio.value) == (0.0, 0.0, 0.0)
     assert (score.image_cosine_mean, score.text_cosine_worst) == (-1.0, -1.0)
     assert score.unreadable_candidate == 208
-    assert len(score.flip_margins) == 200
+    assert len(score.flips) == 200
 
 
 def test_two_broken_engines_do_not_agree():
@@ -122,7 +123,7 @@ def test_two_broken_engines_do_not_agree():
     score = compare(spoiled, spoiled, labels)
     assert score.agreement.value == pytest.approx(199 / 200)
     assert (score.unreadable_candidate, score.unreadable_baseline) == (1, 1)
-    assert score.flip_margins == ()
+    assert score.flips == ()
 
 
 def test_a_prompt_that_cannot_be_read_is_never_chosen():

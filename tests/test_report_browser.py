@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from fixtures.flips import thumbnail
 from reports.html import render, write_report
 from reports.rows import Row
 from reports.table import build_table
@@ -46,10 +48,17 @@ HOSTILE = [
 BASE, INT8, FAST = case("pytorch", "fp32"), case("onnxruntime", "int8"), case("tensorrt", "fp16")
 SMALL, CLIP = case("tensorrt", "fp16", batch=1), case("pytorch", "fp32", model="clip-image")
 BROKEN, ABSENT = case("torch-compile", "fp16"), case("trtexec", "int8", batch=1)
+GREEN = np.full((60, 90, 3), (20, 160, 40), dtype=np.uint8)
+FLIP = {"image": 17, "baseline": "a cat", "engine": "<b>a dog</b>", "picture": thumbnail(GREEN)}
+TRACE = {"seconds": [0, 0.05, 0.1], "sm_clock_mhz": [1980, 1200, 1980], "temperature_c": [40, 41, 41], "power_w": None}
 ROWS = [
     session_row(gpu="NVIDIA H200"),
     *(build(BASE), card_speed(BASE, 4.0), accuracy(BASE, 1.0)),
-    *(build(INT8, size_bytes=3_500_000), card_speed(INT8, 2.0), accuracy(INT8, 0.93)),
+    *(
+        build(INT8, size_bytes=3_500_000),
+        card_speed(INT8, 2.0, state={"trace": TRACE}),
+        accuracy(INT8, 0.93, changed_images=[FLIP]),
+    ),
     *(build(FAST), card_speed(FAST, 1.0, energy={"joules_per_image": 0.0123}, steady=False), accuracy(FAST, 0.99)),
     *(build(SMALL), card_speed(SMALL, 0.5), accuracy(SMALL, 1.0)),
     *(build(CLIP), card_speed(CLIP, 9.0), accuracy(CLIP, 1.0)),
@@ -109,12 +118,12 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
         page = context.new_page()
         seen = Opened(page, path)
         pages.append(seen)
-        own = (path.as_uri(), "blob:")
+        own = (path.as_uri(), "blob:", "data:")
         page.on("request", lambda asked: asked.url.startswith(own) or seen.complaints.append(f"asked for {asked.url}"))
         page.on("console", lambda said: said.type in ("error", "warning") and seen.complaints.append(said.text))
         page.on("pageerror", lambda error: seen.complaints.append(str(error)))
         page.on("dialog", lambda dialog: (seen.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
-        page.route(re.compile("^(?!file:|blob:)"), lambda route: route.abort())
+        page.route(re.compile("^(?!file:|blob:|data:)"), lambda route: route.abort())
         page.goto(path.as_uri())
         yield seen
         context.close()
@@ -287,6 +296,21 @@ def test_without_scripts_every_figure_and_verdict_is_text_and_nothing_is_dead(
         assert len(cells) > 50 and not [cell for cell in cells if " ".join(cell.split()) not in text]
         assert "no trtexec on this machine" in text
         assert still.page.locator(".point[tabindex='0'] title").count() == still.page.locator(".point").count() > 3
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_a_case_in_the_table_leads_to_its_reasons(opened: Any, size: dict[str, int], scripts: bool) -> None:
+    with opened(size=size, java_script_enabled=scripts) as seen:
+        reasons = seen.page.locator("details", has_text=INT8["id"])
+        assert reasons.get_attribute("open") is None
+        seen.page.get_by_role("link", name=f"why {INT8['id']} has its figures").click()
+        reasons.locator("p.id").wait_for(state="visible")
+        assert seen.page.locator("details[open]").count() == 1
+        told = reasons.locator("ul.changed li")
+        assert told.inner_text() == "Image 17. The baseline alone: a cat. This engine alone: <b>a dog</b>."
+        assert told.locator("img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [72, 48]
+        assert reasons.get_by_role("img", name="The card while").is_visible()
 
 
 @pytest.mark.parametrize("name", HOSTILE)
