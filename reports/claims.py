@@ -162,15 +162,23 @@ def _sizes(seen: Session) -> _Part:
 
 
 def _builds(seen: Session) -> _Part:
-    found = [(took, case) for case in family.built(seen) if (took := number(case.values("build"), "build_seconds"))]
+    everything = [
+        (took, case) for case in family.built(seen) if (took := number(case.values("build"), "build_seconds"))
+    ]
+    # A builder that finds its tactics timed already has little left to do: the promise is about one that does not.
+    found = [(took, case) for took, case in everything if not number(case.values("build"), "known_timings_bytes")]
+    warm = len(everything) - len(found)
     part = _all_within(found, (30, 60), lambda took: f"{significant(took)} s", _seconds, ("Quicker", "Slower"))
-    if not found:
+    if not everything:
         return part
+    if not found:
+        return _Part(NOT_MEASURED, "", "Every build found tactic timings of earlier builds: none was a first one.")
     level = number(seen.rows[0]["settings"], "trt_level")
     cached = sum(case.values("build").get("cached") is True for _, case in found)
     known = [
         f"The builder's level was {level:g}." if level is not None else "",
         f"{cached} came from the cache, with the seconds of when they were built." if cached else "",
+        f"Not counted: {warm} that found tactic timings of earlier builds." if warm else "",
         "Export and calibration are not in it; what else ran meanwhile is not recorded.",
     ]
     return _Part(part.verdict, part.found, " ".join(filter(None, [part.why, *known])))

@@ -190,8 +190,12 @@ def _layers(case: CaseSummary) -> str:
 
 
 def _notes(case: CaseSummary) -> str:
-    notes = case.values("build").get("notes")
-    return " ".join(str(note) for note in notes) if isinstance(notes, list) else ""
+    values = case.values("build")
+    notes = values.get("notes")
+    told = [str(note) for note in notes] if isinstance(notes, list) else []
+    if known := number(values, "known_timings_bytes"):
+        told.append(f"Built with {known / 1e3:.0f} kB of tactic timings of earlier builds; a first build takes longer.")
+    return " ".join(told)
 
 
 def _cost(case: CaseSummary) -> str:

@@ -171,6 +171,14 @@ def test_sizes_and_builds_are_promises_about_every_engine():
     assert took.why.startswith("Slower than claimed (above 60 s): 1 of 2. The builder's level was 3. 1 came from the")
 
 
+def test_a_build_that_found_timings_of_earlier_ones_holds_no_promise():
+    warm = {"build_seconds": 40.0, "known_timings_bytes": 282_000}
+    alone = said(run(*base(40.0), build(HALF, **warm)), BUILDS)
+    assert alone.verdict == NOT_MEASURED and "none was a first one" in alone.why
+    both = said(run(*base(40.0), build(HALF, **warm), build(QUARTER, build_seconds=300.0)), BUILDS)
+    assert both.verdict == NOT_HELD and "Not counted: 1 that found" in both.why and "1 of 1" in both.why
+
+
 def test_a_run_on_a_cpu_measures_none():
     rows = [session_row(), *base(40.0), *timed(HALF, 4.0), end_row()]
     assert {claim.verdict for claim in claims(rows)} == {NOT_MEASURED}

@@ -136,3 +136,8 @@ def test_the_page_holds_no_raw_samples_and_tells_each_thing_once():
     page = render([session_row(), *rows, accuracy(FP32, 1.0, details=details), *answered(INT8, 1.0), end_row()])
     assert not any(str(sample) in page for sample in samples)
     assert page.count("a note of the builder") == page.count("17171") == 1
+
+
+def test_a_build_that_found_timings_of_earlier_ones_is_told():
+    assert "282 kB of tactic timings" in facts(build(INT8, known_timings_bytes=282_400), speed(INT8, 2.0))["Notes"]
+    assert "Notes" not in facts(build(INT8, known_timings_bytes=0), speed(INT8, 2.0))
