@@ -20,15 +20,16 @@ from typing import Any
 import onnxruntime
 
 from fixtures.backends.onnx_runtime import PROVIDER, OrtEngine
-from fixtures.compare import ROOT, open_workbench
 from fixtures.engines import say_nothing
 from fixtures.environment import keep_quiet
 from fixtures.instruments.abba import AbbaSettings, compare
 from fixtures.instruments.host import HostClock
 from fixtures.instruments.sampler import SamplerSettings
 from fixtures.matrix import Case
+from fixtures.opening import open_workbench
 from fixtures.options import Options
 from fixtures.suite import choose_suite
+from tests.chaos import ROOT
 from tests.making import raw_options
 
 MOST_FALSE = 1
