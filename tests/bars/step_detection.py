@@ -7,10 +7,11 @@ Run it from the root of the checkout (a few minutes on one core):
 Each history has 60 nights. Its noise is drawn from what was measured (`tests/data/night_noise.csv`, see
 `tests/data/README.md`); the bar is judged on that. Beside it stand series that were made worse than any measured
 one (heavy tails, nights that follow each other, single wild nights, nights without a figure) and machines too busy
-for a step of 5 %: they show where the detector ends. `noise` is one night's robust standard deviation. A step of 5 % comes
-on a random night from the 21st to the 58th. *Found*: confirmed, in the right direction and at most one measured
-night off, no later than the third measured night of the new level. *False*: the same history without a step has
-a confirmed change of either direction on any night on which it is looked at, which is every night from the 4th.
+for a step of 5 %: they show where the detector ends. `noise` is one night's robust standard deviation. A step of
+5 % comes on a random night from the 21st to the 58th. *Found*: confirmed, in the right direction and at most one
+measured night off, no later than the third measured night of the new level. *False*: the same history without a
+step has a confirmed change of either direction on any night on which it is looked at, which is every night from
+the 4th.
 """
 
 import argparse
