@@ -304,7 +304,7 @@ def test_a_case_in_the_table_leads_to_its_reasons(opened: Any, size: dict[str, i
     with opened(size=size, java_script_enabled=scripts) as seen:
         reasons = seen.page.locator("details", has_text=INT8["id"])
         assert reasons.get_attribute("open") is None
-        seen.page.get_by_role("link", name=f"why {INT8['id']} has its figures").click()
+        seen.page.locator("tr[data-csv]", has_text=INT8["id"]).get_by_role("link").click()
         reasons.locator("p.id").wait_for(state="visible")
         assert seen.page.locator("details[open]").count() == 1
         told = reasons.locator("ul.changed li")
