@@ -30,6 +30,8 @@ MOVED = {
 USUAL = "nothing unusual"
 # A picture takes about 1.5 kB: with more of them the page would not stay small enough to be sent around.
 MOST_PICTURES = 100
+# Some 2 kB each.
+MOST_THUMBNAILS = 120
 OUTCOMES = {"error": "stopped with an error", "failed": "failed", "skipped": "did not run"}
 
 
@@ -64,8 +66,15 @@ def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> 
         wanted = found
     drawn = {each.case.id for each in wanted[:MOST_PICTURES]}
     models: dict[str, list[Why]] = {}
+    thumbnails = 0
     for each in found:
-        shown = replace(each, chart=_chart(each.case), card=_trace(each.case)) if each.case.id in drawn else each
+        shown = each
+        if each.case.id in drawn:
+            changed = changed_images(each.case)
+            thumbnails += len(changed)
+            if thumbnails > MOST_THUMBNAILS:
+                changed = tuple(replace(one, picture="") for one in changed)
+            shown = replace(each, chart=_chart(each.case), card=_trace(each.case), changed=changed)
         models.setdefault(each.case.model, []).append(shown)
     return models
 
@@ -101,7 +110,7 @@ def _why(case: CaseSummary, anchor: str) -> Why:
         headline=listed(_headline(case, moved), most=4) or USUAL,
         chart=None,
         card=None,
-        changed=changed_images(case),
+        changed=(),
         facts=tuple((term, said) for term, said in facts if said),
         told=tuple((f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()),
     )

@@ -14,6 +14,7 @@ from fixtures.scoring.coco_map import evaluate
 from reports.changed import PICTURE, changed_images
 from reports.html import render
 from reports.summary import CaseSummary, summarise
+from reports.why import MOST_THUMBNAILS
 from tests.report_rows import accuracy, build, case, end_row, session_row, speed
 
 PROMPTS = ("a cat", "a dog", "a bird")
@@ -98,3 +99,14 @@ def test_what_is_no_list_of_images_is_none(entries: object):
 
 def test_a_row_without_them_has_none():
     assert changed_images(shown_case()) == ()
+
+
+def test_a_large_page_keeps_the_words_and_saves_the_pictures():
+    flip = asdict(flipped_answers([Flip(0, 0, 1, 0.1)], (7,), PROMPTS, picture)[0])
+    rows = [session_row()]
+    for batch in range(1, MOST_THUMBNAILS // 4 + 3):
+        each = case("tensorrt", "int8", batch=batch)
+        rows += [build(each), speed(each, 2.0), accuracy(each, 0.99, changed_images=[flip] * 4)]
+    page = render([*rows, end_row()])
+    assert page.count("<img ") == MOST_THUMBNAILS
+    assert page.count("Image 7. The baseline alone: <b>a cat</b>") == MOST_THUMBNAILS + 8

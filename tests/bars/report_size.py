@@ -1,7 +1,7 @@
 """`python -m tests.bars.report_size`: how large the page of a large run is, and how long it takes to write.
 
-500 cases, each with every figure that a card gives and hundreds of samples, over a history of 60 nights with noise,
-steps and changes of the environment.
+500 cases, each with every figure that a card gives, hundreds of samples, a trace of the card and four images that it
+answers otherwise, over a history of 60 nights with noise, steps and changes of the environment.
 """
 
 import argparse
@@ -13,6 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from fixtures.flips import MOST_SHOWN, thumbnail
+from fixtures.instruments.card_state import TRACE_POINTS
 from reports import history
 from reports.html import write_report
 from reports.rows import Row
@@ -42,6 +46,30 @@ def cases(count: int) -> list[dict[str, Any]]:
     return found[:count]
 
 
+def trace(luck: random.Random) -> dict[str, list[float]]:
+    """What a card did, as fine as a row keeps it."""
+    return {
+        "seconds": [round(0.05 * place, 3) for place in range(TRACE_POINTS)],
+        "sm_clock_mhz": [1980 - 15 * luck.randrange(4) for _ in range(TRACE_POINTS)],
+        "temperature_c": [40 + place // 8 for place in range(TRACE_POINTS)],
+        "power_w": [round(luck.gauss(400, 20), 1) for _ in range(TRACE_POINTS)],
+    }
+
+
+def changed(luck: random.Random) -> list[dict[str, Any]]:
+    """Images full of noise: none makes a larger thumbnail."""
+    noise = np.random.default_rng(luck.randrange(2**32))
+    return [
+        {
+            "image": luck.randrange(600_000),
+            "baseline": "person, dining table, cup (wrong)",
+            "engine": "person (wrong) ×2",
+            "picture": thumbnail(noise.integers(0, 256, (72, 54, 3), dtype=np.uint8)),
+        }
+        for _ in range(MOST_SHOWN)
+    ]
+
+
 def one_night(
     number: int, nights: int, chosen: Sequence[dict[str, Any]], luck: random.Random, samples: int
 ) -> list[Row]:
@@ -55,8 +83,20 @@ def one_night(
         lost = ", ".join(f"class {name} -0.0{name}" for name in range(1, 6))
         rows += [
             build(each, build_seconds=luck.gauss(40, 0.4)),
-            card_speed(each, p50, samples_ms=drawn, steady=index % 30 != 29, energy={"joules_per_image": 0.01 * p50}),
-            accuracy(each, ratio, details={"classes that lost most mAP50-95": lost, "worst_cosine": 0.991}),
+            card_speed(
+                each,
+                p50,
+                samples_ms=drawn,
+                steady=index % 30 != 29,
+                energy={"joules_per_image": 0.01 * p50},
+                state={"trace": trace(luck)},
+            ),
+            accuracy(
+                each,
+                ratio,
+                details={"classes that lost most mAP50-95": lost, "worst_cosine": 0.991},
+                changed_images=changed(luck) if samples == SAMPLES else [],
+            ),
         ]
     return night(number, *rows, driver="580.1" if number < nights // 2 else "590.4")
 
