@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import onnx
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -97,6 +98,23 @@ def test_a_moved_compile_cache_is_used_where_it_lies(graphs: dict[str, Path], tm
     TorchCompile().load(job, tmp_path / "final" / "weights.safetensors")
     hits = {name: count for name, count in counters["inductor"].items() if "cache_hit" in name or "cache_miss" in name}
     assert hits.get("fxgraph_cache_miss", 0) == 0, hits
+
+
+def test_no_compile_worker_is_left_to_share_the_cores_with_a_measurement(graphs: dict[str, Path], tmp_path: Path):
+    """On a card Inductor starts a worker a core; on a CPU it needs none, so the test starts them."""
+    from torch._inductor import config
+    from torch._inductor.async_compile import AsyncCompile, shutdown_compile_workers
+
+    shutdown_compile_workers()
+    before = set(psutil.Process().children(recursive=True))
+    job, path = _job("torch-compile", "fp32", graphs), tmp_path / "weights.safetensors"
+    with config.patch(compile_threads=2):
+        AsyncCompile.process_pool()
+        started = set(psutil.Process().children(recursive=True)) - before
+        TorchCompile().build(job, path)
+        TorchCompile().load(job, path)
+    assert started
+    assert not set(psutil.Process().children(recursive=True)) - before
 
 
 def test_fp16_on_a_cpu_without_it_is_said_plainly(
