@@ -16,27 +16,27 @@ LOUD = 60.0
 class LoudDetector(nn.Module):
     """A stem, a residual block, an upsampling neck and two prediction heads, all with SiLU.
 
-    Channel 0 of the stem is `LOUD` times as large as the others, and `loud` reads it through weights
+    Two channels of the stem are `LOUD` times as large as the others, and `loud` reads them through weights
     as much smaller: in FP32 nothing changes, in INT8 the other channels fall below one step. Real
     YOLOv8n does the same to its second C2f block.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, 16, 3, stride=2, padding=1)
-        self.loud = nn.Conv2d(16, 16, 1)
-        self.inner = nn.Conv2d(16, 16, 3, padding=1)
-        self.down = nn.Conv2d(16, 24, 3, stride=2, padding=1)
-        self.neck = nn.Conv2d(40, 16, 1)
-        self.boxes = nn.Conv2d(16, 4, 1)
-        self.classes = nn.Conv2d(16, 5, 1)
+        self.stem = nn.Conv2d(3, 32, 3, stride=2, padding=1)
+        self.loud = nn.Conv2d(32, 32, 1)
+        self.inner = nn.Conv2d(32, 32, 3, padding=1)
+        self.down = nn.Conv2d(32, 48, 3, stride=2, padding=1)
+        self.neck = nn.Conv2d(80, 32, 1)
+        self.boxes = nn.Conv2d(32, 4, 1)
+        self.classes = nn.Conv2d(32, 5, 1)
         self.up = nn.Upsample(scale_factor=2)
         with torch.no_grad():
             for layer in self.modules():
                 if isinstance(layer, nn.Conv2d):
                     nn.init.kaiming_normal_(layer.weight)
-            self.stem.weight[0] *= LOUD
-            self.loud.weight[:, 0] /= LOUD
+            self.stem.weight[:2] *= LOUD
+            self.loud.weight[:, :2] /= LOUD
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         silu = nn.functional.silu

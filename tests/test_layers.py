@@ -62,7 +62,7 @@ def test_narrow_layers_stay_in_float_and_do_not_hide_the_last_ones():
             node("Conv", "body head_w", "classes"),
             node("Concat", "distance classes", "y", axis=1),
         ],
-        {"rgb_w": (16, 3, 3, 3), "body_w": (16, 16, 3, 3), "head_w": (16, 16, 1, 1), "expect_w": (1, 16, 1, 1)},
+        {"rgb_w": (32, 3, 3, 3), "body_w": (32, 32, 3, 3), "head_w": (32, 32, 1, 1), "expect_w": (1, 32, 1, 1)},
     )
     reasons = kept_by_structure(model, find_layers(model))
     assert {name: reason.split(":")[-1].strip() for name, reason in reasons.items()} == {
@@ -71,6 +71,25 @@ def test_narrow_layers_stay_in_float_and_do_not_hide_the_last_ones():
         "boxes": "writes the raw predictions",
         "classes": "writes the raw predictions",
     }
+
+
+def test_a_layer_of_half_a_channel_group_stays_in_float():
+    model = graph(
+        [node("Conv", "x half_w", "half"), node("Conv", "half whole_w", "whole"), node("Conv", "whole end_w", "y")],
+        {"half_w": (16, 64, 1, 1), "whole_w": (32, 32, 1, 1), "end_w": (64, 32, 1, 1)},
+    )
+    assert kept_by_structure(model, find_layers(model)) == {
+        "half": "64 → 16 channels: nothing to gain",
+        "y": "last layer: writes the raw predictions",
+    }
+
+
+def test_a_detector_of_few_classes_ends_in_its_classes_and_not_before_them():
+    model = graph(
+        [node("Conv", "x body_w", "body"), node("Conv", "body neck_w", "neck"), node("Conv", "neck class_w", "y")],
+        {"body_w": (64, 64, 1, 1), "neck_w": (64, 64, 1, 1), "class_w": (5, 64, 1, 1)},
+    )
+    assert set(kept_by_structure(model, find_layers(model))) == {"y"}
 
 
 def test_a_layer_on_a_residual_path_is_not_a_last_one():
@@ -82,7 +101,7 @@ def test_a_layer_on_a_residual_path_is_not_a_last_one():
             node("Add", "stream second", "end"),
             node("MatMul", "end w", "y"),
         ],
-        {"w": (16, 16)},
+        {"w": (32, 32)},
     )
     assert set(kept_by_structure(model, find_layers(model))) == {"y"}
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from fixtures.precision.int8 import Int8Settings, to_int8
 from fixtures.precision.layers import find_layers
-from fixtures.precision.placement import place_qdq, spread
-from tests.small_nets import export, initializers, write_detector
+from fixtures.precision.placement import narrow_parts, place_qdq, spread
+from tests.small_nets import export, image_feeds, initializers, write_detector
 
 
 class Block(nn.Module):
@@ -26,6 +27,22 @@ class Block(nn.Module):
         step = right + nn.functional.silu(self.inner(right))
         together = nn.functional.silu(self.last(torch.cat([left, right, step], dim=1)))
         return self.free(self.pool(together))
+
+
+class Halves(nn.Module):
+    """A C2f of which one half is `half` channels wide: split, one half worked on, and all concatenated."""
+
+    def __init__(self, half: int) -> None:
+        super().__init__()
+        self.half = half
+        self.stem, self.first = nn.Conv2d(3, 32, 3), nn.Conv2d(32, 2 * half, 1)
+        self.inner, self.last = nn.Conv2d(half, half, 1), nn.Conv2d(3 * half, 64, 1)
+        self.after, self.out = nn.Conv2d(64, 64, 1), nn.Conv2d(64, 40, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        left, right = self.first(self.stem(images).relu()).relu().split((self.half, self.half), 1)
+        together = torch.cat([left, right, self.inner(right).relu()], dim=1)
+        return self.out(self.after(self.last(together).relu()).relu())
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +104,37 @@ def test_an_input_of_the_graph_is_quantised_where_an_int8_layer_reads_it(block: 
 def test_the_output_of_the_graph_is_never_quantised(tmp_path: Path):
     model = onnx.load(write_detector(tmp_path / "net.onnx"))
     assert "output0" not in spread(model, find_layers(model)).groups
+
+
+@pytest.mark.parametrize(("half", "narrowest"), [(16, {16}), (24, {24}), (32, set()), (48, set())])
+def test_parts_of_less_than_a_channel_group_are_found(half: int, narrowest: set[int], tmp_path: Path):
+    model = onnx.load(export(Halves(half), torch.zeros(2, 3, 16, 16), tmp_path / "halves.onnx", ("images", "out")))
+    found = narrow_parts(model, spread(model, _layers(model, "first", "inner", "last", "after")))
+    assert set(found.values()) == narrowest
+
+
+def test_tokens_put_before_others_are_no_channels(tmp_path: Path):
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.work = nn.Linear(64, 64)
+            self.token = nn.Parameter(torch.zeros(1, 1, 64))
+
+        def forward(self, words: torch.Tensor) -> torch.Tensor:
+            return self.work(torch.cat([self.token.expand(len(words), -1, -1), words], dim=1))
+
+    model = onnx.load(export(Tokens(), torch.zeros(2, 8, 64), tmp_path / "tokens.onnx", ("words", "out")))
+    assert not narrow_parts(model, spread(model, find_layers(model)))
+
+
+@pytest.mark.parametrize(
+    ("half", "float_layers"),
+    [(16, {"stem": "channels", "inner": "channels", "last": "parts", "out": "raw"}), (32, {"stem": "c", "out": "raw"})],
+)
+def test_what_would_be_copied_together_stays_in_float(half: int, float_layers: dict[str, str], tmp_path: Path):
+    source = export(Halves(half), torch.zeros(2, 3, 16, 16), tmp_path / "halves.onnx", ("images", "out"))
+    feeds = image_feeds(4, seed=0, side=16)
+    summary = to_int8(source, tmp_path / "int8.onnx", feeds, Int8Settings(noise_budget=1.0), lambda _: None)
+    kept = {layer.name.strip("/").split("/")[0]: layer.reason for layer in summary.kept_float}
+    assert kept.keys() == float_layers.keys()
+    assert all(word in kept[name] for name, word in float_layers.items())

@@ -1,11 +1,14 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from fixtures.errors import BenchError
+from fixtures.models.export import export_onnx
 from fixtures.models.yolo import YoloModel, load_yolo
+from fixtures.precision.running import open_session, run
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,29 @@ def test_the_module_answers_one_tensor_like_ultralytics_own_forward(model: YoloM
     assert ours.shape == (2, 4 + 2, 84)
     # BatchNorm is folded in ours alone, so only rounding differs.
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_a_graph_holds_its_anchors_and_the_widths_of_its_halves(model: YoloModel, tmp_path: Path):
+    """What does not depend on the image is no work for an engine: fifty small kernels a call, in TensorRT 8.6."""
+    export_onnx(model, torch.rand(2, 3, 64, 64), tmp_path / "yolo.onnx")
+    graph = onnx.load(tmp_path / "yolo.onnx").graph
+    operators = {node.op_type for node in graph.node}
+    assert not operators & {"Range", "ConstantOfShape", "Expand", "Cast"}
+    constants = {tensor.name for tensor in graph.initializer}
+    constants |= {name for node in graph.node if node.op_type == "Constant" for name in node.output}
+    splits = [node for node in graph.node if node.op_type == "Split"]
+    assert len(splits) == 8
+    assert all(node.input[1] in constants for node in splits)
+
+
+def test_a_graph_answers_like_its_module_at_any_batch(model: YoloModel, tmp_path: Path):
+    export_onnx(model, torch.rand(2, 3, 64, 64), tmp_path / "yolo.onnx")
+    inputs = torch.rand(5, 3, 64, 64)
+    with torch.no_grad():
+        expected = model.module()(inputs)
+    session = open_session(tmp_path / "yolo.onnx")
+    answer = torch.from_numpy(run(session, {"images": inputs.numpy()})["output0"])
+    torch.testing.assert_close(answer, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_detections_are_in_pixels_of_the_original_image(model: YoloModel):
