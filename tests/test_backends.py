@@ -29,8 +29,8 @@ class Small(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.convolutions = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
-        self.linear = nn.Linear(8, 5)
+        self.convolutions = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3), nn.ReLU())
+        self.linear = nn.Linear(32, 5)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.linear(self.convolutions(images).mean(dim=(2, 3)))
