@@ -9,6 +9,9 @@ from reports.rows import Row
 from reports.summary import BASELINE_BACKEND, CaseSummary, summarise, tolerance
 from reports.wording import first_line, gate_percent, gate_sentence, listed, significant, times, times_interval
 
+# Engines whose medians differ by more are no tie, however uncertain one of them is: nobody would take either.
+MOST_IN_A_TIE = 1.05
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -51,10 +54,17 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
     if not eligible:
         return none(f"Nothing passes: no recommendation. Measured: {_each_against(ranked, least)}.")
     best = eligible[0]
-    tied = [case for case in eligible if case is best or _overlap(best, case)]
+    overlapping = [case for case in eligible if case is not best and _overlap(best, case)]
+    tied = [best, *(case for case in overlapping if _p50(case) <= _p50(best) * MOST_IN_A_TIE)]
     rest = [case for case in eligible if case not in tied]
+    unclear = [case for case in overlapping if case not in tied]
     faster = [case for case in ranked if _p50(case) < _p50(best) and case not in eligible]
     sentences = [_tie(tied, least) if len(tied) > 1 else _justification(best, least)]
+    if unclear:
+        sentences.append(
+            f"{listed(_with_speed(case) for case in unclear)} may be as fast: the timing is too uncertain to say. "
+            "Run it again."
+        )
     if any(_unsteady(case) for case in tied):
         sentences.append("Its timing was not steady: run it again before you rely on it.")
     elif any(case.is_baseline and _unsteady(case) for case in ranked):

@@ -2,9 +2,12 @@
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fixtures.precision.layers import find_layers, kept_by_structure, name_nodes
+
+LAST = "last layer: writes the raw predictions"
 
 
 def graph(nodes: list[onnx.NodeProto], weights: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
@@ -73,23 +76,22 @@ def test_narrow_layers_stay_in_float_and_do_not_hide_the_last_ones():
     }
 
 
-def test_a_layer_of_half_a_channel_group_stays_in_float():
-    model = graph(
-        [node("Conv", "x half_w", "half"), node("Conv", "half whole_w", "whole"), node("Conv", "whole end_w", "y")],
-        {"half_w": (16, 64, 1, 1), "whole_w": (32, 32, 1, 1), "end_w": (64, 32, 1, 1)},
-    )
-    assert kept_by_structure(model, find_layers(model)) == {
-        "half": "64 → 16 channels: nothing to gain",
-        "y": "last layer: writes the raw predictions",
-    }
-
-
-def test_a_detector_of_few_classes_ends_in_its_classes_and_not_before_them():
-    model = graph(
-        [node("Conv", "x body_w", "body"), node("Conv", "body neck_w", "neck"), node("Conv", "neck class_w", "y")],
-        {"body_w": (64, 64, 1, 1), "neck_w": (64, 64, 1, 1), "class_w": (5, 64, 1, 1)},
-    )
-    assert set(kept_by_structure(model, find_layers(model))) == {"y"}
+@pytest.mark.parametrize(
+    ("first", "second", "third", "kept"),
+    [
+        # A layer of half a channel group gains nothing.
+        ((16, 64), (32, 32), (64, 32), {"first": "64 → 16 channels: nothing to gain", "y": LAST}),
+        # A detector of five classes ends in its classes, and not before them.
+        ((64, 64), (64, 64), (5, 64), {"y": LAST}),
+    ],
+)
+def test_what_of_a_chain_stays_in_float(
+    first: tuple[int, ...], second: tuple[int, ...], third: tuple[int, ...], kept: dict[str, str]
+):
+    shapes = {name: (*channels, 1, 1) for name, channels in (("w1", first), ("w2", second), ("w3", third))}
+    nodes = [node("Conv", "x w1", "first"), node("Conv", "first w2", "second"), node("Conv", "second w3", "y")]
+    model = graph(nodes, shapes)
+    assert kept_by_structure(model, find_layers(model)) == kept
 
 
 def test_a_layer_on_a_residual_path_is_not_a_last_one():

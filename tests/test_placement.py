@@ -129,7 +129,10 @@ def test_tokens_put_before_others_are_no_channels(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("half", "float_layers"),
-    [(16, {"stem": "channels", "inner": "channels", "last": "parts", "out": "raw"}), (32, {"stem": "c", "out": "raw"})],
+    [
+        (16, {"stem": "channels", "inner": "channels", "last": "parts", "out": "raw"}),
+        (32, {"stem": "channels", "out": "raw"}),
+    ],
 )
 def test_what_would_be_copied_together_stays_in_float(half: int, float_layers: dict[str, str], tmp_path: Path):
     source = export(Halves(half), torch.zeros(2, 3, 16, 16), tmp_path / "halves.onnx", ("images", "out"))

@@ -51,7 +51,7 @@ def test_the_module_answers_one_tensor_like_ultralytics_own_forward(model: YoloM
 
 
 def test_a_graph_holds_its_anchors_and_the_widths_of_its_halves(model: YoloModel, tmp_path: Path):
-    """What does not depend on the image is no work for an engine: fifty small kernels a call, in TensorRT 8.6."""
+    """What does not depend on the image is no work for an engine."""
     export_onnx(model, torch.rand(2, 3, 64, 64), tmp_path / "yolo.onnx")
     graph = onnx.load(tmp_path / "yolo.onnx").graph
     operators = {node.op_type for node in graph.node}
