@@ -59,12 +59,43 @@ def _layers(model: onnx.ModelProto, *names: str):
 
 def test_what_is_split_and_concatenated_shares_one_scale(block: Path):
     model = onnx.load(block)
-    found = spread(model, _layers(model, "inner", "last"))
-    assert len(set(found.groups.values())) == 1
+    layers = _layers(model, "inner", "last")
+    found = spread(model, layers)
+    shared = found.groups[next(layer.activation for layer in layers if "last" in layer.name)]
     makers = {name: node.op_type for node in model.graph.node for name in node.output}
-    assert sorted(makers[name] for name in found.groups) == ["Add", "Concat", "Mul", "Slice", "Slice"]
-    (sources,) = found.sources.values()
-    assert sorted(makers[name] for name in sources) == ["Add", "Mul"]
+    together = sorted(makers[name] for name, group in found.groups.items() if group == shared)
+    assert together == ["Add", "Concat", "Mul", "Slice", "Slice"]
+    assert sorted(makers[name] for name in found.sources[shared]) == ["Add", "Mul"]
+
+
+def test_what_is_added_to_an_int8_tensor_is_int8_with_a_scale_of_its_own(block: Path):
+    model = onnx.load(block)
+    groups = spread(model, _layers(model, "inner", "last")).groups
+    (add,) = (node for node in model.graph.node if node.op_type == "Add")
+    stays, joins = (groups[name] for name in add.input)
+    assert stays == groups[add.output[0]] != joins
+    assert joins in add.input
+
+
+def test_a_sum_that_no_int8_layer_reads_has_float_inputs(block: Path):
+    model = onnx.load(block)
+    (add,) = (node for node in model.graph.node if node.op_type == "Add")
+    assert add.output[0] not in spread(model, _layers(model, "free")).groups
+    assert not set(add.input) & set(spread(model, _layers(model, "free")).groups)
+
+
+def test_a_sum_of_float_tensors_alone_takes_no_int8_input(tmp_path: Path):
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right, self.reads = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 1)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.reads(nn.functional.silu(self.left(images)) + nn.functional.silu(self.right(images)))
+
+    model = onnx.load(export(Sum(), torch.zeros(2, 3, 16, 16), tmp_path / "sum.onnx", ("images", "out")))
+    (add,) = (node for node in model.graph.node if node.op_type == "Add")
+    assert set(spread(model, _layers(model, "reads")).groups) == set(add.output)
 
 
 def test_what_no_int8_layer_reads_stays_in_float(block: Path):

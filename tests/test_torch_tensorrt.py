@@ -129,7 +129,7 @@ def _versions(monkeypatch: pytest.MonkeyPatch, torch_version: str, cuda: str | N
     monkeypatch.setattr(torch, "__version__", torch_version)
     monkeypatch.setattr(torch.version, "cuda", cuda)
     versions = {"torch-tensorrt": installed}
-    monkeypatch.setattr(torch_tensorrt_engine, "_installed", lambda package: versions.get(package, ""))
+    monkeypatch.setattr(torch_tensorrt_engine, "version", lambda package: versions.get(package, ""))
     present = object() if installed else None
     monkeypatch.setattr(
         torch_tensorrt_engine.util, "find_spec", lambda name: present if name == "torch_tensorrt" else None

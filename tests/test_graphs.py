@@ -1,0 +1,87 @@
+"""Graphs and engines are found again where nothing changed that makes them; the code that does is a part of that."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fixtures import graphs, workbench
+from fixtures.hashing import sha256_of_code
+from fixtures.matrix import Case
+from fixtures.opening import open_workbench
+from fixtures.options import Options
+from fixtures.suite import choose_suite
+from tests.making import raw_options
+
+FP16 = Case("clip-text", "zero-shot", "onnxruntime", "fp16", 1)
+FP32 = Case("clip-text", "zero-shot", "pytorch", "fp32", 1)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engines")
+
+
+def _kinds(cache: Path) -> list[str]:
+    """The artifacts without the hash in their names."""
+    return sorted(folder.name.rsplit("-", 1)[0] for folder in cache.glob("clip-*"))
+
+
+def _load(case: Case, cache: Path) -> None:
+    options = Options.from_values(raw_options(suite="embedded", device="cpu", engine_cache=str(cache)), cache)
+    open_workbench(options, choose_suite(options, cache), print).load(case)
+
+
+def _changed(package: str) -> Callable[[str], str]:
+    return lambda asked: "changed" if asked == package else sha256_of_code(asked)
+
+
+def test_the_same_code_finds_what_it_made(cache: Path):
+    for _ in range(2):
+        _load(FP16, cache)
+        assert _kinds(cache) == ["clip-text-graph-fp16", "clip-text-graph-fp32", "clip-text-onnxruntime-fp16"]
+
+
+@pytest.mark.parametrize(
+    ("package", "made_again"),
+    [("fixtures.models", "clip-text-graph-fp32"), ("fixtures.precision", "clip-text-graph-fp16")],
+)
+def test_a_graph_of_other_code_is_not_used(package: str, made_again: str, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    _load(FP16, cache)
+    before = _kinds(cache)
+    monkeypatch.setattr(graphs, "sha256_of_code", _changed(package))
+    _load(FP16, cache)
+    # What follows from it has the same content, and is found.
+    assert _kinds(cache) == sorted([*before, made_again])
+
+
+@pytest.mark.parametrize("package", workbench.BUILDERS)
+def test_an_engine_of_other_code_is_not_used(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    _load(FP32, tmp_path)
+    monkeypatch.setattr(workbench, "sha256_of_code", _changed(package))
+    _load(FP32, tmp_path)
+    assert _kinds(tmp_path) == ["clip-text-pytorch-fp32"] * 2
+
+
+def test_code_is_its_python_files_and_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for name, files in {
+        "made_one": {"part.py": "1"},
+        "made_two": {"part.py": "1", "part.pyc": "2"},
+        "made_three": {"part.py": "2"},
+        "made_four": {"other.py": "1"},
+        "made_five": {"part.py": "1", "below/part.py": "1"},
+    }.items():
+        for file, text in {"__init__.py": "", **files}.items():
+            path = tmp_path / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        importlib.invalidate_caches()
+        found.append(sha256_of_code(name))
+        sys.modules.pop(name)
+    one, two, *others = found
+    assert one == two
+    assert len({one, *others}) == 4
