@@ -1,7 +1,8 @@
 """Speed against accuracy, as inline SVG: one panel a batch size, the panels of a model on the same scales.
 
-Backends differ by the shape of the marker and precisions by its filling, so that nothing depends on colour;
-every point carries its name. Colours come from the page's CSS, so the picture follows light and dark.
+Backends differ by the shape of the marker and precisions by its filling, so that nothing depends on colour. Every
+point carries its name, or where there are many those that a reader looks for. Colours come from the page's CSS, so
+that the picture follows light and dark.
 """
 
 import itertools
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from reports.front import coordinates, pareto_front
 from reports.label_layout import Box, nearest_edge, place_labels
 from reports.ratio import Ratio
 from reports.summary import CaseSummary
@@ -24,6 +26,8 @@ GLYPH_PX = 6.6
 LONGEST_LABEL = 34
 NAME_GAP_PX = 6
 HAIR_PX = 0.15
+# More names than these cover each other and the points.
+NAMES_THAT_FIT = 8
 TICK_PX = 38  # the width of `1.25×` and a space
 # Below this ratio an engine is broken, not a little worse. One broken engine must not squeeze the scale on
 # which all others differ by tenths of a percent: it stands on the lower edge, with its ratio in words.
@@ -32,10 +36,11 @@ FLOOR = 0.90
 
 @dataclass(frozen=True)
 class Panel:
-    """The picture of one batch size."""
+    """The picture of one batch size, and the engines on its front, the fastest first."""
 
     batch: int
     svg: Markup
+    front: tuple[CaseSummary, ...]
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,10 @@ def pictures(cases: Sequence[CaseSummary], least: float) -> list[Picture]:
     found = []
     for model in dict.fromkeys(case.model for case in cases if case.latency):
         timed = [case for case in cases if case.model == model and case.latency]
-        drawn = [case for case in timed if _coordinates(case)]
+        drawn = [case for case in timed if coordinates(case)]
         scales = _scales(drawn, least) if drawn else None
         panels = [
-            Panel(batch, _panel([case for case in drawn if case.batch == batch], shapes, scales, least))
+            _panel(batch, [case for case in drawn if case.batch == batch], shapes, scales, least)
             for batch in dict.fromkeys(case.batch for case in drawn)
             if scales
         ]
@@ -83,8 +88,9 @@ def pictures(cases: Sequence[CaseSummary], least: float) -> list[Picture]:
 
 
 def backend_shapes(cases: Sequence[CaseSummary]) -> dict[str, int]:
-    """A shape number per backend, by first appearance: the same backend looks the same in all panels."""
-    return {backend: number for number, backend in enumerate(dict.fromkeys(case.backend for case in cases))}
+    """A shape number per backend that was timed, by first appearance: a backend looks the same in all panels."""
+    timed = dict.fromkeys(case.backend for case in cases if case.latency)
+    return {backend: number for number, backend in enumerate(timed)}
 
 
 def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, list[tuple[str, Markup]]]]:
@@ -93,7 +99,7 @@ def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, list[tuple[str, Mark
     def key(shape: int, precision: str) -> Markup:
         return svg(18, 18, marker((9, 9), shape, precision), class_="key", aria_hidden="true")
 
-    drawn = [case for case in cases if _coordinates(case)]
+    drawn = [case for case in cases if coordinates(case)]
     if not drawn:
         return []
     shapes = backend_shapes(cases)
@@ -102,20 +108,11 @@ def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, list[tuple[str, Mark
     return [("Shape", backends), ("Filling", precisions)]
 
 
-def _coordinates(case: CaseSummary) -> tuple[Ratio, Ratio] | None:
-    """(speed-up, accuracy ratio), for a case that was timed and judged, and both on the engine that its name says."""
-    if case.problems or case.refuted:
-        return None
-    ratio = case.metric.ratio if case.metric and case.gate in ("pass", "fail") else None
-    ratio = ratio or (Ratio(1.0, None, None) if case.is_baseline else None)
-    return (case.speedup, ratio) if case.speedup and ratio else None
-
-
 def _drawn(case: CaseSummary) -> tuple[Ratio, Ratio]:
     """The coordinates of a case that is known to have them."""
-    coordinates = _coordinates(case)
-    assert coordinates is not None
-    return coordinates
+    found = coordinates(case)
+    assert found is not None
+    return found
 
 
 def _scales(cases: Sequence[CaseSummary], least: float) -> Scales:
@@ -133,46 +130,62 @@ def _scales(cases: Sequence[CaseSummary], least: float) -> Scales:
     return Scales(fastest * math.exp(after), slowest * math.exp(-before), worst - below, best + above)
 
 
-def _panel(cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales | None, least: float) -> Markup:
-    assert scales is not None
+def _panel(batch: int, cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales, least: float) -> Panel:
     gate_y = scales.y(least)
     gate_box = Box(PLOT.left, gate_y, PLOT.left + 60, gate_y + 15)
-    points, names, bars, markers = [], [], [], []
+    points = {case.id: (scales.x(_drawn(case)[0].value), scales.y(_drawn(case)[1].value)) for case in cases}
+    front = pareto_front(cases)
+    around = MARKER_PX + 1
+    obstacles = [Box(x - around, y - around, x + around, y + around) for x, y in points.values()] + [gate_box]
+    bars, markers = [], []
     for case in cases:
-        speed, ratio = _drawn(case)
-        point = (scales.x(speed.value), scales.y(ratio.value))
-        broken = ratio.value < scales.worst
-        points.append(point)
-        names.append(_label(case, percent(ratio.value, least) if broken else ""))
-        bars.append(_error_bars(point, speed, ratio, scales))
+        (speed, ratio), point = _drawn(case), points[case.id]
+        drawn_bars, taken = _error_bars(point, speed, ratio, scales)
+        bars.append(drawn_bars)
+        obstacles.extend(taken)
         drawn_marker = marker(point, shapes[case.backend], case.precision, failed=case.gate == "fail")
         told = tag("title", _hover(case, speed, ratio, least))
         markers.append(tag("g", told, drawn_marker, class_="point", role="img", tabindex="0"))
-    around = MARKER_PX + 1
-    obstacles = [Box(x - around, y - around, x + around, y + around) for x, y in points] + [gate_box]
-    for case, (x, y) in zip(cases, points, strict=True):
-        speed, ratio = _drawn(case)
-        # Hair-thin, so that a name rather crosses an error bar than a point or another name.
-        if ratio.low is not None and ratio.high is not None:
-            obstacles.append(Box(x - HAIR_PX, scales.y(ratio.high), x + HAIR_PX, scales.y(ratio.low)))
-        if speed.low is not None and speed.high is not None:
-            obstacles.append(Box(scales.x(speed.low), y - HAIR_PX, scales.x(speed.high), y + HAIR_PX))
-    labels = place_labels(points, [len(name) * GLYPH_PX + NAME_GAP_PX for name in names], obstacles, PLOT)
-    texts = []
-    for case, point, name, label in zip(cases, points, names, labels, strict=True):
-        if label.leader:
-            texts.append(line(point, nearest_edge(label.box, point), "leader"))
-        middle = (label.box.left + label.box.right) / 2
-        class_ = "name fails" if case.gate == "fail" else "name"
-        texts.append(text((middle, label.box.bottom - 3), name, class_))
+    steps = [line(points[faster.id], points[slower.id], "front") for faster, slower in itertools.pairwise(front)]
     gate = [
         line((PLOT.left, gate_y), (PLOT.right, gate_y), "gate"),
         text((PLOT.left + 4, gate_y + 12), f"gate {gate_percent(least)}", "gate-name"),
     ]
     words = f"Speed-up against accuracy, {len(cases)} cases; the table below has the same figures."
     # Whoever listens hears the points, which say everything, and neither ticks nor names without a place.
-    scenery = tag("g", *_axes(scales), *gate, *bars, *texts, aria_hidden="true")
-    return svg(WIDTH, HEIGHT, scenery, *markers, class_="panel", role="group", aria_label=words)
+    names = _names(_named(cases, front), points, obstacles, scales, least)
+    scenery = tag("g", *_axes(scales), *gate, *steps, *bars, *names, aria_hidden="true")
+    picture = svg(WIDTH, HEIGHT, scenery, *markers, class_="panel", role="group", aria_label=words)
+    return Panel(batch, picture, tuple(front))
+
+
+def _named(cases: Sequence[CaseSummary], front: Sequence[CaseSummary]) -> list[CaseSummary]:
+    """The cases with a name: all, or those on the front, what fails, the baseline and each precision's fastest."""
+    if len(cases) <= NAMES_THAT_FIT:
+        return list(cases)
+    fastest = {case.precision: case.id for case in sorted(cases, key=lambda case: _drawn(case)[0].value)}
+    wanted = {case.id for case in front} | set(fastest.values())
+    return [case for case in cases if case.id in wanted or case.is_baseline or case.gate == "fail"]
+
+
+def _names(
+    cases: Sequence[CaseSummary], points: dict[str, Point], obstacles: Sequence[Box], scales: Scales, least: float
+) -> list[Markup]:
+    places = [points[case.id] for case in cases]
+    names = []
+    for case in cases:
+        ratio = _drawn(case)[1].value
+        names.append(_label(case, percent(ratio, least) if ratio < scales.worst else ""))
+    widths = [len(name) * GLYPH_PX + NAME_GAP_PX for name in names]
+    nameless = [point for point in points.values() if point not in places]
+    labels = place_labels(places, widths, obstacles, PLOT, nameless)
+    parts = []
+    for case, point, name, label in zip(cases, places, names, labels, strict=True):
+        if label.leader:
+            parts.append(line(point, nearest_edge(label.box, point), "leader"))
+        middle = (label.box.left + label.box.right) / 2
+        parts.append(text((middle, label.box.bottom - 3), name, "name fails" if case.gate == "fail" else "name"))
+    return parts
 
 
 def _label(case: CaseSummary, ratio: str) -> str:
@@ -230,11 +243,16 @@ def linear_ticks(low: float, high: float) -> list[float]:
     return [round(n * step, 6) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _error_bars(point: Point, speed: Ratio, ratio: Ratio, scales: Scales) -> Markup:
+def _error_bars(point: Point, speed: Ratio, ratio: Ratio, scales: Scales) -> tuple[Markup, list[Box]]:
+    """The bars, and the room they take: hair-thin, so that a name rather crosses a bar than a point or a name."""
     x, y = point
-    bars = []
+    bars, taken = [], []
     if speed.low is not None and speed.high is not None:
-        bars.append(line((scales.x(speed.low), y), (scales.x(speed.high), y), "error"))
+        left, right = scales.x(speed.low), scales.x(speed.high)
+        bars.append(line((left, y), (right, y), "error"))
+        taken.append(Box(left, y - HAIR_PX, right, y + HAIR_PX))
     if ratio.low is not None and ratio.high is not None:
-        bars.append(line((x, scales.y(ratio.low)), (x, scales.y(ratio.high)), "error"))
-    return Markup("").join(bars)
+        bottom, top = scales.y(ratio.low), scales.y(ratio.high)
+        bars.append(line((x, bottom), (x, top), "error"))
+        taken.append(Box(x - HAIR_PX, top, x + HAIR_PX, bottom))
+    return Markup("").join(bars), taken

@@ -116,7 +116,7 @@ def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequ
     return environment.get_template("report.html.j2").render(
         session=session,
         started=_moment(session.get("at")),
-        duration=_duration(end),
+        duration=_duration(end, any(row["kind"] == "resume" for row in rows)),
         machine=machine(session),
         findings=[(finding.level, LEVEL_WORDS[finding.level], finding.text) for finding in found],
         choices=choices,
@@ -174,12 +174,14 @@ def _moment(at: Any) -> str:
         return str(at)
 
 
-def _duration(end: Row | None) -> str:
+def _duration(end: Row | None, resumed: bool) -> str:
     seconds = end.get("seconds") if end else None
     if not isinstance(seconds, int | float):
         return "did not finish"
     minutes, rest = divmod(round(seconds), 60)
-    return f"took {minutes} min {rest} s" if minutes else f"took {rest} s"
+    # What came before a resumption may have been killed: nobody knows how long it took.
+    took = "was resumed and then took" if resumed else "took"
+    return f"{took} {minutes} min {rest} s" if minutes else f"{took} {rest} s"
 
 
 def _write_whole(path: Path, content: str) -> None:

@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 # Directions of a label from its point, the most natural first, and how far away it may go. Beyond the
 # first two distances a thin line has to lead from the point to its name.
 DIRECTIONS = ((1, 0), (-1, 0), (0, -1), (0, 1), (0.8, -0.8), (0.8, 0.8), (-0.8, -0.8), (-0.8, 0.8), (0.3, -1), (0.3, 1))
-DISTANCES_PX = (11, 17, 26, 38, 52, 70, 90)
+DISTANCES_PX = (11, 17, 26, 38, 52, 70, 90, 115, 145)
 LEADER_FROM_PX = 20
 HEIGHT_PX = 13
 ROUNDS = 4  # later labels disturb earlier ones; a few rounds of placing each again settle it
@@ -40,13 +40,17 @@ def place_labels(
     widths_px: Sequence[float],
     obstacles: Sequence[Box],
     frame: Box,
+    nameless: Sequence[tuple[float, float]] = (),
 ) -> list[Label]:
-    """One label per point, in the same order. Greedy: each takes the cheapest free place around its point."""
+    """One label per point, in the same order. Greedy: each takes the cheapest free place around its point.
+
+    `nameless` are points without a label: none should be read as theirs.
+    """
     placed: list[Label | None] = [None] * len(points)
     for _ in range(ROUNDS):
         for index, (point, width) in enumerate(zip(points, widths_px, strict=True)):
             taken = [label.box for other, label in enumerate(placed) if label and other != index]
-            others = [*points[:index], *points[index + 1 :]]
+            others = [*points[:index], *points[index + 1 :], *nameless]
             placed[index] = _best(point, width, [*taken, *obstacles], others, frame)
     return [label for label in placed if label]
 
@@ -65,10 +69,10 @@ def _best(
     ]
     boxes = _edges([box for _, box in candidates])
     distances = np.array([distance for distance, _ in candidates])
-    # Covering something is worst; then leaving the frame; then standing where it would be read as the name of
-    # another point; only then the distance counts.
+    # Leaving the frame is worst, as what lies outside is cut off; then covering something; then standing where it
+    # would be read as the name of another point; only then the distance counts.
     ambiguous = np.maximum(0.0, _gaps(boxes, [point]) + 3 - _gaps(boxes, others)).sum(axis=1)
-    costs = 10 * _covered(boxes, taken) + 40 * _outside(boxes, frame) + 6 * ambiguous + distances
+    costs = 10 * _covered(boxes, taken) + 200 * _outside(boxes, frame) + 6 * ambiguous + distances
     distance, box = candidates[int(np.argmin(costs))]
     return Label(box, leader=distance >= LEADER_FROM_PX)
 

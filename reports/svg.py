@@ -12,17 +12,21 @@ MARKER_PX = 5.5
 
 Point = tuple[float, float]
 
-# (corners, first angle in degrees, radius in MARKER_PX) of ○ □ △ ◇ ▽ ⬠ ⬡ ☆, of about equal area.
-SHAPES = ((24, 0, 1.0), (4, 45, 1.2), (3, -90, 1.4), (4, 0, 1.3), (3, 90, 1.4), (5, -90, 1.15), (6, 0, 1.1),
-          (10, -90, 1.4))  # fmt: skip
+# (corners, first angle in degrees, radius in MARKER_PX, radius of every second corner as a share of it) of
+# ○ □ △ ◇ ▽ ☆ ⬠ ◁ ▷ and stars of 4, 6 and 3 points, of about equal area.
+SHAPES = (
+    (24, 0, 1.0, 1.0), (4, 45, 1.2, 1.0), (3, -90, 1.4, 1.0), (4, 0, 1.3, 1.0), (3, 90, 1.4, 1.0), (10, -90, 1.4, 0.5),
+    (5, -90, 1.15, 1.0), (3, 180, 1.4, 1.0), (3, 0, 1.4, 1.0), (8, -90, 1.5, 0.45), (12, -90, 1.35, 0.6),
+    (6, -90, 1.6, 0.4),
+)  # fmt: skip
 
 
 def _outline(shape: int) -> list[Point]:
     """Corners of the shape with this number, around (0, 0)."""
-    corners, turn, radius = SHAPES[shape % len(SHAPES)]
+    corners, turn, radius, inner = SHAPES[shape % len(SHAPES)]
     points = []
     for corner in range(corners):
-        reach = MARKER_PX * radius * (0.5 if corners == 10 and corner % 2 else 1)
+        reach = MARKER_PX * radius * (inner if corner % 2 else 1)
         angle = math.radians(turn + 360 * corner / corners)
         points.append((reach * math.cos(angle), reach * math.sin(angle)))
     return points

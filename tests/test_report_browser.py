@@ -18,6 +18,7 @@ import pytest
 
 from fixtures.flips import thumbnail
 from reports.html import render, write_report
+from reports.record import read_rows
 from reports.rows import Row
 from reports.table import build_table
 from reports.verdict import find
@@ -68,6 +69,9 @@ ROWS = [
     end_row(1),
 ]
 RAN, IDLE = 6, 2
+# What was measured on real cards, and the pages that were published of it.
+PUBLISHED = sorted((Path(__file__).parent.parent / "reports" / "published").glob("*/rows.jsonl"))
+PUBLISHED_NAMES = [path.parent.name for path in PUBLISHED]
 
 
 @dataclass
@@ -381,3 +385,49 @@ def test_axe_finds_nothing_serious(opened: Any, size: dict[str, int], scheme: st
         assert len(found["passes"]) > 20
         grave = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
         assert not [(each["id"], [node["html"][:160] for node in each["nodes"]]) for each in grave]
+
+
+def test_there_are_published_runs() -> None:
+    assert PUBLISHED
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
+@pytest.mark.parametrize("record", PUBLISHED, ids=PUBLISHED_NAMES)
+def test_a_published_run_works_on_every_screen(opened: Any, record: Path, size: dict[str, int], scheme: str) -> None:
+    rows = read_rows(record)
+    with opened(rows, size=size, scheme=scheme, bypass_csp=True) as seen:
+        page = seen.page
+        page.get_by_label("also what did not run").check()
+        assert len(seen.shown()) == len(build_table(rows))
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        page.get_by_role("button", name="speed-up").first.click()
+        assert "sorted by" in seen.status()
+        seen.choose("Precision", "INT8")
+        shown = seen.shown()
+        assert 0 < len(shown) < len(build_table(rows))
+        assert [line["case"] for line in seen.downloaded()] == shown
+        page.locator(".point").first.hover()
+        assert "×" in page.locator(".readout").first.inner_text()
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run()")
+        grave = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
+        assert not [(each["id"], [node["html"][:160] for node in each["nodes"]]) for each in grave]
+
+
+@pytest.mark.parametrize("record", PUBLISHED, ids=PUBLISHED_NAMES)
+def test_a_published_run_prints_and_needs_no_scripts(opened: Any, record: Path) -> None:
+    rows = read_rows(record)
+    with opened(rows, java_script_enabled=False) as still:
+        text = " ".join(still.page.locator("body").inner_text().split())
+        assert not [finding.text for finding in find(rows) if " ".join(finding.text.split()) not in text]
+        assert len(re.findall(rb"/Type\s*/Page\b", still.page.pdf(prefer_css_page_size=True))) >= 5
+
+
+@pytest.mark.parametrize("record", PUBLISHED, ids=PUBLISHED_NAMES)
+def test_the_page_that_was_published_is_that_of_its_record(browser: Any, record: Path) -> None:
+    page = browser.new_page()
+    page.goto(record.with_name("report.html").as_uri())
+    told = page.locator("tr[data-csv] th .id").all_text_contents()
+    assert sorted(told) == sorted(build_table(read_rows(record))["case"])
+    assert page.locator("h1").inner_text() in record.with_name("README.md").read_text(encoding="utf-8")
+    page.close()

@@ -14,10 +14,11 @@ from reports.errors import ReportError
 from reports.html import render, write_report
 from reports.machine import card_facts, machine
 from reports.record import Recorder
+from reports.rows import EndRow, ResumeRow
 from reports.summary import summarise
 from reports.table import build_table, records
 from reports.unanswered import unanswered
-from tests.report_rows import accuracy, answered, build, card_speed, case, end_row, row, session_row, speed
+from tests.report_rows import SESSION, accuracy, answered, build, card_speed, case, end_row, row, session_row, speed
 
 BASELINE = case("pytorch", "fp32")
 INT8 = case("onnxruntime", "int8")
@@ -374,3 +375,11 @@ def test_the_command_ends_with_2_and_the_message_for_a_foreign_file(
     assert main(["render", str(foreign)]) == 2
     error = capsys.readouterr().err
     assert "photo.jpg, line 1" in error and "how to mend it" in error
+
+
+@pytest.mark.parametrize(
+    ("resumed", "words"), [(False, "UTC; took 1 min 35 s;"), (True, "UTC; was resumed and then took 1 min 35 s;")]
+)
+def test_what_a_resumed_run_took_is_told_of_its_last_part_alone(resumed: bool, words: str) -> None:
+    again = [ResumeRow(SESSION, {}).to_dict()] if resumed else []
+    assert words in render([session_row(), *again, EndRow(SESSION, 94.6, 0).to_dict()])

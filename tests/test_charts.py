@@ -1,0 +1,134 @@
+"""Speed against accuracy: who stands on the front, who has a name, and that nothing is cut off."""
+
+import re
+
+import pytest
+
+from reports.charts import HEIGHT, NAMES_THAT_FIT, PLOT, WIDTH, Panel, legend, pictures
+from reports.front import pareto_front
+from reports.label_layout import Box, place_labels
+from reports.rows import Row
+from reports.summary import CaseSummary, summarise
+from reports.svg import SHAPES
+from tests.report_rows import accuracy, answered, build, case, end_row, row, session_row, speed
+
+BASE = case("pytorch", "fp32")
+BACKENDS = (
+    "torch-compile", "onnxruntime-cuda", "tensorrt", "tensorrt-cuda-graph", "ultralytics-engine", "pytorch-cuda-graph",
+)  # fmt: skip
+
+
+def _cases(*engines: tuple[str, str, float, float]) -> list[CaseSummary]:
+    """The baseline at 10 ms, and engines as (backend, precision, milliseconds, accuracy ratio)."""
+    rows: list[Row] = [session_row(), *answered(BASE, 10.0)]
+    for backend, precision, p50, ratio in engines:
+        rows += answered(case(backend, precision), p50, ratio)
+    return summarise([*rows, end_row()])
+
+
+def _many() -> list[CaseSummary]:
+    """17 engines of one model, crowded around two speeds."""
+    engines = [
+        (backend, precision, 9.0 - 0.2 * place - {"fp32": 0, "fp16": 5, "int8": 5.5}[precision], 1.0)
+        for place, backend in enumerate(BACKENDS)
+        for precision in ("fp32", "fp16", "int8")
+        if (backend, precision) not in (("torch-compile", "int8"), ("pytorch-cuda-graph", "int8"))
+    ]
+    return _cases(*engines)
+
+
+def _panel(cases: list[CaseSummary]) -> Panel:
+    (picture,) = pictures(cases, 0.98)
+    (panel,) = picture.panels
+    return panel
+
+
+def _written(panel: Panel) -> list[str]:
+    return sorted(re.findall(r'class="name(?: fails)?">([^<]*)', str(panel.svg)))
+
+
+def _front(cases: list[CaseSummary]) -> list[str]:
+    return [each.name for each in pareto_front(cases)]
+
+
+def test_the_front_is_what_no_other_engine_beats():
+    cases = _cases(
+        ("tensorrt", "int8", 2.0, 0.985), ("tensorrt", "fp16", 3.0, 0.999), ("torch-compile", "fp16", 5.0, 0.99)
+    )
+    assert _front(cases) == ["tensorrt INT8", "tensorrt FP16", "pytorch FP32"]
+
+
+def test_an_engine_that_fails_is_not_on_the_front():
+    assert _front(_cases(("tensorrt", "int8", 1.0, 0.9), ("tensorrt", "fp16", 3.0, 1.0))) == ["tensorrt FP16"]
+
+
+def test_more_than_the_accuracy_of_the_baseline_counts_as_no_more():
+    assert _front(_cases(("tensorrt", "fp16", 2.0, 1.0), ("torch-compile", "fp16", 5.0, 1.02))) == ["tensorrt FP16"]
+
+
+def test_equals_stand_on_the_front_together():
+    cases = _cases(("tensorrt", "fp16", 2.0, 1.0), ("trtexec", "fp16", 2.0, 1.0))
+    assert _front(cases) == ["tensorrt FP16", "trtexec FP16"]
+
+
+def test_an_engine_that_was_not_judged_is_not_on_the_front():
+    untold = case("tensorrt", "int8")
+    rows = [session_row(), *answered(BASE, 10.0), build(untold), speed(untold, 1.0), end_row()]
+    assert _front(summarise(rows)) == ["pytorch FP32"]
+
+
+def test_a_crash_has_no_point_and_no_place_on_the_front():
+    lost = case("tensorrt", "int8")
+    rows = [session_row(), *answered(BASE, 10.0), build(lost), row(lost, "speed", outcome="error"), accuracy(lost, 1.0)]
+    panel = _panel(summarise([*rows, end_row()]))
+    assert str(panel.svg).count('class="point"') == 1
+    assert [each.name for each in panel.front] == ["pytorch FP32"]
+
+
+def test_few_engines_have_all_their_names():
+    cases = _cases(("tensorrt", "int8", 2.0, 0.9), ("tensorrt", "fp16", 3.0, 1.0), ("torch-compile", "fp16", 5.0, 0.99))
+    assert _written(_panel(cases)) == [
+        "pytorch FP32", "tensorrt FP16", "tensorrt INT8 fails", "torch-compile FP16",
+    ]  # fmt: skip
+
+
+def test_of_many_engines_those_have_names_that_a_reader_looks_for():
+    cases = [*_many(), *(each for each in _cases(("trtexec", "int8", 8.0, 0.95)) if each.backend == "trtexec")]
+    assert len(cases) > NAMES_THAT_FIT
+    assert _written(_panel(cases)) == [
+        "pytorch FP32", "pytorch-cuda-graph FP16", "pytorch-cuda-graph FP32", "trtexec INT8 fails",
+        "ultralytics-engine INT8",
+    ]  # fmt: skip
+    assert str(_panel(cases).svg).count('class="point"') == len(cases)
+
+
+def test_no_name_is_cut_off_at_the_edge_of_the_picture():
+    places = [(PLOT.left + 300 + i, PLOT.top + 10 + 2 * i) for i in range(NAMES_THAT_FIT)]
+    around = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in places]
+    for label in place_labels(places, [180.0] * len(places), around, PLOT):
+        assert label.box.left >= 0 and label.box.top >= 0
+        assert label.box.right <= WIDTH and label.box.bottom <= HEIGHT
+
+
+def test_a_name_is_not_put_where_it_would_be_read_as_that_of_a_nameless_point():
+    point, neighbour = (200.0, 150.0), (216.0, 150.0)
+    around = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in (point, neighbour)]
+    (label,) = place_labels([point], [80.0], around, PLOT, [neighbour])
+    assert label.box.right < point[0]
+
+
+def test_backends_that_were_timed_have_shapes_of_their_own():
+    absent = [row(case(f"absent-{i}", "fp16"), "matrix", outcome="skipped", reason="not here") for i in range(20)]
+    rows: list[Row] = [session_row(), *absent, *answered(BASE, 10.0)]
+    for place, backend in enumerate(BACKENDS):
+        rows += answered(case(backend, "fp16"), 5.0 - 0.1 * place)
+    (_, keys), _ = legend(summarise([*rows, end_row()]))
+    assert [name for name, _ in keys] == ["pytorch", *BACKENDS]
+    assert len({key for _, key in keys}) == len(keys)
+
+
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_no_two_shapes_are_alike(shape: int):
+    corners, turn, _, inner = SHAPES[shape]
+    others = [(each[0], each[1] % (360 / each[0]), each[3]) for each in SHAPES[:shape] + SHAPES[shape + 1 :]]
+    assert (corners, turn % (360 / corners), inner) not in others
