@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from reports.svg import svg, tag, text
 
-WIDTH, LEFT, RIGHT = 452, 62, 380
+WIDTH, LEFT, RIGHT = 452, 62, 340
 STRIP_PX, GAP_PX, TOP = 26, 10, 8
 # (key of the trace, unit, the least span of its scale: a flat line stays flat, whatever its last digit does)
 STRIPS = (("sm_clock_mhz", "MHz", 60.0), ("temperature_c", "°C", 4.0), ("power_w", "W", 20.0))
@@ -49,7 +49,7 @@ def _strip(values: Sequence[float | None], unit: str, least: float, xs: Sequence
         for (left, one), (right, other) in pairwise(zip(xs, values, strict=True))
         if one is not None and other is not None
     )
-    ends = f"{low:.0f} {unit}" if round(low) == round(high) else f"{low:.0f} to {high:.0f} {unit}"
+    ends = f"{low:.0f} {unit}" if round(low) == round(high) else f"{low:.0f}–{high:.0f} {unit}"
     return [
         tag("path", d=f"M{LEFT} {top + STRIP_PX}H{RIGHT}", class_="reach"),
         tag("path", d=line, class_="line"),

@@ -20,7 +20,7 @@ TRACE = {
 
 def test_each_figure_has_a_strip_with_its_lowest_and_highest_reading():
     drawn = str(picture(TRACE, "the card"))
-    assert [found in drawn for found in ("1200 to 1980 MHz", "40 to 41 °C", "250 to 310 W", "0.1 s")] == [True] * 4
+    assert [found in drawn for found in ("1200–1980 MHz", "40–41 °C", "250–310 W", "0.1 s")] == [True] * 4
     assert drawn.count('class="line"') == 3 and 'aria-label="the card"' in drawn
 
 

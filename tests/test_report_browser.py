@@ -387,6 +387,25 @@ def test_axe_finds_nothing_serious(opened: Any, size: dict[str, int], scheme: st
         assert not [(each["id"], [node["html"][:160] for node in each["nodes"]]) for each in grave]
 
 
+# Names of SVG texts that reach beyond their picture, where they are cut off. A pixel is rounding.
+CUT_OFF = """() => {
+  for (const fold of document.querySelectorAll('details')) fold.open = true;
+  return [...document.querySelectorAll('svg text')].filter(text => {
+    const inner = text.getBoundingClientRect(), outer = text.closest('svg').getBoundingClientRect();
+    return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.top < outer.top - 1
+        || inner.bottom > outer.bottom + 1;
+  }).map(text => text.textContent);
+}"""
+
+
+@pytest.mark.parametrize("record", [None, *PUBLISHED], ids=["made up", *PUBLISHED_NAMES])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_no_text_of_a_picture_is_cut_off(opened: Any, size: dict[str, int], record: Path | None) -> None:
+    with opened(read_rows(record) if record else ROWS, size=size) as seen:
+        assert seen.page.locator("svg text").count() > 10
+        assert seen.page.evaluate(CUT_OFF) == []
+
+
 def test_there_are_published_runs() -> None:
     assert PUBLISHED
 
