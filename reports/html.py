@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from reports import charts, wording
 from reports.card import card_figures, filled, peak_sources, quantity
@@ -109,6 +111,7 @@ def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequ
     ):
         environment.filters[helper.__name__] = helper
     environment.filters["figure"] = number
+    environment.filters["headings"] = _headings
     choices = recommend(rows)
     shipped = {case_id for choice in choices for case_id in choice.case_ids}
     ran = [case for case in cases if case.ran]
@@ -164,6 +167,11 @@ def _by_model_and_batch(cases: Sequence[CaseSummary]) -> dict[str, dict[int, lis
 
 def _end(rows: Sequence[Row]) -> Row | None:
     return next((row for row in reversed(rows) if row["kind"] == "end"), None)
+
+
+def _headings(page: Markup) -> list[tuple[Markup, Markup]]:
+    """(anchor, words) of each heading of the second level. What comes from the rows is escaped there and here alike."""
+    return [(Markup(place), Markup(words)) for place, words in re.findall(r'<h2 id="([^"]+)">([^<]+)</h2>', page)]
 
 
 def _moment(at: Any) -> str:

@@ -159,15 +159,14 @@ def _no_baseline(seen: Session) -> Iterator[Finding]:
 
 
 def _small_sets(seen: Session) -> Iterator[Finding]:
-    sets: dict[tuple[str, int], None] = {}
+    models: dict[int, dict[str, None]] = {}
     for case in seen.cases:
         accuracy = case.values("accuracy")
         if accuracy.get("small_set") is True:
-            sets[case.model, int(number(accuracy, "evaluation_images") or 0)] = None
-    for model, images in sets:
-        yield Finding(
-            "warn", f"{model}: accuracy was judged on {images} images only. Read the intervals, not the ratio alone."
-        )
+            models.setdefault(int(number(accuracy, "evaluation_images") or 0), {})[case.model] = None
+    if models:
+        sets = "; ".join(f"{listed(names, most=6)} on {images}" for images, names in models.items())
+        yield Finding("warn", f"Accuracy was judged on few images: {sets}. Read the intervals, not the ratios alone.")
 
 
 def _uncertain_passes(seen: Session) -> Iterator[Finding]:
@@ -216,6 +215,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _unsteady,
     card_verdict.throttled,
     card_verdict.shared,
+    card_verdict.unhindered,
     _small_sets,
     _no_baseline,
     _uncertain_passes,

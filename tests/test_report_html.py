@@ -383,3 +383,11 @@ def test_the_command_ends_with_2_and_the_message_for_a_foreign_file(
 def test_what_a_resumed_run_took_is_told_of_its_last_part_alone(resumed: bool, words: str) -> None:
     again = [ResumeRow(SESSION, {}).to_dict()] if resumed else []
     assert words in render([session_row(), *again, EndRow(SESSION, 94.6, 0).to_dict()])
+
+
+def test_the_contents_lead_to_every_section() -> None:
+    page = render(ROWS)
+    (contents,) = re.findall(r'<nav aria-label="Contents">(.*?)</nav>', page, re.DOTALL)
+    anchors = re.findall(r'href="#([^"]+)"', contents)
+    assert anchors == re.findall(r'<h2 id="([^"]+)">', page)
+    assert len(anchors) > 6

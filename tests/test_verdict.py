@@ -136,9 +136,30 @@ def _on_card(*rows: dict) -> list[dict]:
     return [session_row(gpu="NVIDIA H200"), *baseline, *rows, end_row()]
 
 
-def test_a_quiet_card_is_not_mentioned() -> None:
-    rows = _on_card(build(FP16), card_speed(FP16, 1.0), accuracy(FP16, 1.0))
-    assert [finding.level for finding in find(rows)] == ["ok"]
+def test_a_card_that_was_left_alone_is_one_sentence() -> None:
+    slower = {"sm_clock_median_mhz": 1755.0, "sm_clock_share": 0.886, "temperature_max_c": 57}
+    rows = _on_card(build(FP16), card_speed(FP16, 1.0, state=slower), accuracy(FP16, 1.0))
+    assert [finding.level for finding in find(rows)] == ["ok", "info"]
+    assert _texts(rows, "info") == [
+        "In all 2 timings the card was neither throttled nor shared with others: 1755–1980 MHz (89–100\u202f% of its "
+        "maximum), at most 57 °C."
+    ]
+    unwatched = speed(ORT, 1.0)
+    assert any(
+        text.startswith("In 2 of 3 timings the card was") for text in _texts([*rows[:-1], unwatched, rows[-1]], "info")
+    )
+
+
+def test_a_run_without_a_card_says_nothing_of_one() -> None:
+    assert not any("the card" in finding.text for finding in find(_session(speed(ORT, 1.0))))
+
+
+@pytest.mark.parametrize(
+    "disturbed", [{"state": {"throttled": True}}, {"state": {"foreign": "x"}}, {"throttled_retries": 1}]
+)
+def test_a_card_that_was_disturbed_is_not_said_to_have_been_left_alone(disturbed: dict) -> None:
+    rows = _on_card(build(FP16), card_speed(FP16, 1.0, **disturbed), accuracy(FP16, 1.0))
+    assert not any("neither throttled nor shared" in finding.text for finding in find(rows))
 
 
 @pytest.mark.parametrize(("repeats", "words"), [(0, "and not measured again"), (2, "still after 2 repeats")])
@@ -187,13 +208,15 @@ def test_unsteady_timings_are_counted_and_named() -> None:
     assert "onnxruntime FP32 (batch 8)" in text
 
 
-def test_a_small_evaluation_set_is_mentioned_once_a_model() -> None:
+def test_small_evaluation_sets_are_one_sentence() -> None:
+    detectors = [ORT, case("onnxruntime", "fp32", batch=1)]
+    towers = [case("onnxruntime", "fp32", model=model) for model in ("clip-image", "clip-text")]
     small = [
-        accuracy(each, 1.0, small_set=True, evaluation_images=16, spread=0.001)
-        for each in (ORT, case("onnxruntime", "fp32", batch=1))
+        *(accuracy(each, 1.0, small_set=True, evaluation_images=16, spread=0.001) for each in detectors),
+        *(accuracy(each, 1.0, small_set=True, evaluation_images=256, spread=0.001) for each in towers),
     ]
-    (text,) = _texts(_session(*small), "warn")
-    assert "judged on 16 images only" in text
+    (text,) = (each for each in _texts(_session(*small), "warn") if "images" in each)
+    assert text.startswith("Accuracy was judged on few images: yolov8n on 16; clip-image and clip-text on 256.")
 
 
 def test_a_pass_whose_interval_reaches_below_the_gate_is_noted() -> None:
