@@ -3,8 +3,12 @@
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import pytest
+
+from fixtures import card
 from fixtures.card_lock import alone_on
 from fixtures.engines import say_nothing
 from tests.chaos import ROOT
@@ -57,3 +61,25 @@ def test_where_nothing_can_be_locked_the_measurement_goes_on_and_says_so(tmp_pat
     with alone_on("GPU-1", said.append, tmp_path / "file"):
         pass
     assert "cannot be locked" in said[0]
+
+
+def test_whatever_is_measured_on_a_card_is_measured_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A sample and a comparison go the same way: through `CardBench.watch`, which holds the lock."""
+    monkeypatch.setattr(card, "torch_gpu", lambda: "GPU-1")
+    monkeypatch.setattr(card, "open_watch", lambda _: "no driver here")
+    monkeypatch.setattr(card, "alone_on", partial(alone_on, locks=tmp_path))
+    bench = card.CardBench(say_nothing)
+
+    def held_meanwhile() -> bool:
+        second = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(tmp_path), "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(3)
+        waiting.append(second)
+        return True
+
+    waiting: list[subprocess.Popen[str]] = []
+    assert bench.watch(held_meanwhile, None).found
+    (second,) = waiting
+    assert second.wait(20) == 0

@@ -1,12 +1,18 @@
 """The comparison as a command, on real engines: its words, its JSON, and what it refuses."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fixtures.card import Watched
 from fixtures.compare import as_text, main, sentence
 from fixtures.hashing import sha256_of
+from fixtures.instruments.card_state import Card, summarise
+from fixtures.workbench import Workbench
 
 EMBEDDED = ("--suite", "embedded", "--device", "cpu", "--batch", "1")
 QUICK = ("--seconds", "0.3", "--attempts", "1")
@@ -54,6 +60,27 @@ def test_two_backends_are_built_timed_in_turns_and_judged(cache: str, tmp_path: 
     assert len({side["engine_sha256"] for side in answer["sides"]}) == 2
     assert answer["environment"]["device"] == "cpu"
     assert (answer["quantity"], answer["instrument"]) == ("end-to-end latency", "host clock")
+
+
+def test_what_the_card_did_meanwhile_is_told(
+    cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    """The comparison is what is watched: here by a card that was throttled and shared."""
+    quiet = summarise([], Card("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0), {1}, None)
+    state = replace(quiet, reasons={"SwPowerCap": 1.0}, throttled=True, foreign="1 process")
+
+    def watch(_: Workbench, measure: Callable[[], Any]) -> Watched[Any]:
+        return Watched(measure(), state, 1)
+
+    monkeypatch.setattr(Workbench, "watch", watch)
+    file = tmp_path / "answer.json"
+    call = ("pytorch", "pytorch", "--model", "clip-text", "--engine-cache", cache, "--json", str(file))
+    assert main([*call, *EMBEDDED, *QUICK]) == 0
+    answer = json.loads(file.read_text())
+    assert answer["card"]["throttled"] and answer["throttled_retries"] == 1
+    printed = capsys.readouterr().out
+    assert "throttled: the card was held back (SwPowerCap), also when measured again" in printed
+    assert "not alone: 1 process" in printed
 
 
 def test_each_side_may_have_a_precision_of_its_own(cache: str, tmp_path: Path):
