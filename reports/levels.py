@@ -28,6 +28,8 @@ MAD_TO_SIGMA = 1.4826  # 1 / the 75 % quantile of the normal distribution
 # far), ln(n) together. asv asks 4 ln(n) "assuming 4 DOF per breakpoint", to be right without a second test; with
 # 60 nights that would miss three nights at 5 standard deviations. Half-way, as a proposal is still tested.
 PENALTY_LN_N = 1.5
+# In nats: partitions whose costs differ by less are equally good, and the unit of the figures must not choose.
+EQUALLY_GOOD = 1e-6
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def partition(y: Floats, weights: Floats, noise: float) -> tuple[list[int], Floa
 
     The least sum of weighted absolute residuals in units of `noise`, one night's, plus `PENALTY_LN_N` ln(n) a jump.
 
-    Bellman's recursion over right ends; no piece is shorter than `MIN_NIGHTS`, unless the whole series is.
+    Bellman's recursion over right ends; no piece is shorter than `MIN_NIGHTS`, unless the whole series is. Of
+    equally good partitions the one with the longest last level is taken.
     """
     n = y.size
     penalty = PENALTY_LN_N * math.log(max(2, n)) * noise
@@ -74,7 +77,7 @@ def partition(y: Floats, weights: Floats, noise: float) -> tuple[list[int], Floa
     came_from = np.zeros(n + 1, dtype=np.intp)
     for end in range(MIN_NIGHTS, n + 1):
         starts = best[: end - MIN_NIGHTS + 1] + penalty + cost[: end - MIN_NIGHTS + 1, end - 1]
-        came_from[end] = int(np.argmin(starts))
+        came_from[end] = int(np.argmax(starts <= starts.min() + EQUALLY_GOOD * noise))
         best[end] = starts[came_from[end]]
     bounds = [n]
     while bounds[0]:

@@ -70,16 +70,12 @@ def test_whatever_is_measured_on_a_card_is_measured_alone(tmp_path: Path, monkey
     monkeypatch.setattr(card, "alone_on", partial(alone_on, locks=tmp_path))
     bench = card.CardBench(say_nothing)
 
-    def held_meanwhile() -> bool:
+    def second_waits() -> subprocess.Popen[str]:
         second = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, str(tmp_path), "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", HOLDER, str(tmp_path), "0"], cwd=ROOT, stdout=subprocess.DEVNULL, text=True
         )
         with pytest.raises(subprocess.TimeoutExpired):
             second.wait(3)
-        waiting.append(second)
-        return True
+        return second
 
-    waiting: list[subprocess.Popen[str]] = []
-    assert bench.watch(held_meanwhile, None).found
-    (second,) = waiting
-    assert second.wait(20) == 0
+    assert bench.watch(second_waits, None).found.wait(20) == 0

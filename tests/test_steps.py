@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reports.levels import _costs, night_weights, partition, t_quantile
@@ -134,6 +134,7 @@ def test_the_t_quantile_is_that_of_the_tables(freedom: int, exact: float) -> Non
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=25), st.floats(0.01, 100))
+@example([1.0, 1.0, 1.0, 2.0, 1.0, 2.0, 2.0, 2.0, 2.0], 5.0)  # two partitions, equally good
 def test_another_unit_changes_no_step(values: list[float], unit: float) -> None:
     one, other = (find_steps([value * by for value in values], least=LEAST) for by in (1.0, unit))
     assert [level.first for level in one.levels] == [level.first for level in other.levels]
