@@ -7,7 +7,8 @@ from reports.rows import Row
 from reports.summary import CaseSummary
 from reports.wording import place
 
-LEVELS = ("fail", "warn", "ok", "info")
+# In the order of reading: what broke, or the one line that nothing did; then what to take with care.
+LEVELS = ("fail", "ok", "warn", "info")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ INTERRUPTED, INTERNAL_ERROR = 2, 3
 
 
 def find(rows: Sequence[Row], also: Sequence[Finding] = ()) -> list[Finding]:
-    """The findings of the last session in `rows`, gravest first. Always at least one.
+    """The findings of the last session in `rows`, in the order of `LEVELS`. Always at least one.
 
     `also` are findings that the rows alone cannot tell, such as what a history says of them.
     """
