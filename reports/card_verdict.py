@@ -47,22 +47,22 @@ def shared(seen: Session) -> Iterator[Finding]:
 
 
 def unhindered(seen: Session) -> Iterator[Finding]:
-    """That nothing held the card back, in a sentence, where it was watched and nothing did."""
+    """That nothing was seen to hold the card back, in a sentence, where it was watched and nothing did."""
     timed = [card_figures(case) for case in seen.cases if case.latency is not None]
     watched = [card for card in timed if card.sm_clock_mhz is not None]
     if not watched or any(card.throttled or card.repeats or card.foreign for card in timed):
         return
     where = f"all {len(watched)}" if len(watched) == len(timed) else f"{len(watched)} of {len(timed)}"
-    clocks = span([card.sm_clock_mhz for card in watched if card.sm_clock_mhz is not None])
+    clocks = _span([card.sm_clock_mhz for card in watched if card.sm_clock_mhz is not None])
     shares = [100 * card.sm_clock_share for card in watched if card.sm_clock_share is not None]
-    of_maximum = f" ({span(shares)}\u202f% of its maximum)" if shares else ""
+    of_maximum = f" ({_span(shares)}\u202f% of its maximum)" if shares else ""
     hottest = max((card.temperature_max_c for card in watched if card.temperature_max_c is not None), default=None)
     at_most = "" if hottest is None else f", at most {hottest:.0f} °C"
     told = f"{clocks} MHz{of_maximum}{at_most}"
-    yield Finding("info", f"In {where} timings the card was neither throttled nor shared with others: {told}.")
+    yield Finding("info", f"No throttling and no other process was seen on the card in {where} timings: {told}.")
 
 
-def span(values: Sequence[float]) -> str:
+def _span(values: Sequence[float]) -> str:
     """`1980`, or `1200–1980` where they differ in whole numbers."""
     return "–".join(dict.fromkeys(f"{value:.0f}" for value in (min(values), max(values))))
 

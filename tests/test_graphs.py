@@ -57,6 +57,14 @@ def test_a_graph_of_other_code_is_not_used(package: str, made_again: str, cache:
     assert _kinds(cache) == sorted([*before, made_again])
 
 
+def test_a_graph_of_another_version_of_a_package_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    _load(FP16, tmp_path)
+    before = _kinds(tmp_path)
+    monkeypatch.setattr(graphs, "version", lambda package: f"another {package}")
+    _load(FP16, tmp_path)
+    assert _kinds(tmp_path) == sorted([*before, "clip-text-graph-fp16", "clip-text-graph-fp32"])
+
+
 @pytest.mark.parametrize("package", workbench.BUILDERS)
 def test_an_engine_of_other_code_is_not_used(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     _load(FP32, tmp_path)

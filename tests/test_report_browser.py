@@ -5,6 +5,7 @@ Needs the packages of the `browser` extra and a Chromium of the system; no brows
 
 import csv
 import io
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ import numpy as np
 import pytest
 
 from fixtures.flips import thumbnail
-from reports.html import render, write_report
+from reports.html import as_data, render, write_report
 from reports.record import read_rows
 from reports.rows import Row
+from reports.script import case_lines
 from reports.table import build_table
 from reports.verdict import find
 from tests.making import run_bench
@@ -471,9 +473,14 @@ def test_a_real_run_prints_and_needs_no_scripts(opened: Any, record: Path) -> No
 
 @pytest.mark.parametrize("published", PUBLISHED, ids=PUBLISHED_NAMES)
 def test_the_page_that_was_published_is_that_of_its_record(browser: Any, published: Path) -> None:
+    """Page, JSON and CSV have the figures of the record: nobody changed one of them by hand."""
+    rows = read_rows(published)
+    figures = json.loads(json.dumps(as_data(rows)["table"], allow_nan=False, default=str))
+    assert json.loads(published.with_name("report.json").read_text(encoding="utf-8"))["table"] == figures
+    assert published.with_name("report.csv").read_text(encoding="utf-8") == build_table(rows).to_csv(index=False)
     page = browser.new_page()
     page.goto(published.with_name("report.html").as_uri())
-    told = page.locator("tr[data-csv] th .id").all_text_contents()
-    assert sorted(told) == sorted(build_table(read_rows(published))["case"])
+    lines = page.locator("tr[data-csv]").evaluate_all("found => found.map(row => row.dataset.csv)")
+    assert sorted(lines) == sorted(line.unescape() for line in case_lines(rows).lines.values())
     assert page.locator("h1").inner_text() in published.with_name("README.md").read_text(encoding="utf-8")
     page.close()

@@ -141,13 +141,12 @@ def test_a_card_that_was_left_alone_is_one_sentence() -> None:
     rows = _on_card(build(FP16), card_speed(FP16, 1.0, state=slower), accuracy(FP16, 1.0))
     assert [finding.level for finding in find(rows)] == ["ok", "info"]
     assert _texts(rows, "info") == [
-        "In all 2 timings the card was neither throttled nor shared with others: 1755–1980 MHz (89–100\u202f% of its "
-        "maximum), at most 57 °C."
+        "No throttling and no other process was seen on the card in all 2 timings: 1755–1980 MHz (89–100\u202f% of "
+        "its maximum), at most 57 °C."
     ]
     unwatched = speed(ORT, 1.0)
-    assert any(
-        text.startswith("In 2 of 3 timings the card was") for text in _texts([*rows[:-1], unwatched, rows[-1]], "info")
-    )
+    told = _texts([*rows[:-1], unwatched, rows[-1]], "info")
+    assert any("in 2 of 3 timings: " in text for text in told)
 
 
 def test_a_run_without_a_card_says_nothing_of_one() -> None:
@@ -159,7 +158,7 @@ def test_a_run_without_a_card_says_nothing_of_one() -> None:
 )
 def test_a_card_that_was_disturbed_is_not_said_to_have_been_left_alone(disturbed: dict) -> None:
     rows = _on_card(build(FP16), card_speed(FP16, 1.0, **disturbed), accuracy(FP16, 1.0))
-    assert not any("neither throttled nor shared" in finding.text for finding in find(rows))
+    assert not any("No throttling" in finding.text for finding in find(rows))
 
 
 @pytest.mark.parametrize(("repeats", "words"), [(0, "and not measured again"), (2, "still after 2 repeats")])
