@@ -20,6 +20,7 @@ WORSE = {
     "end-to-end latency": ("is", "longer"),
     "accuracy ratio": ("is", "lower"),
     "build seconds": ("are", "more"),
+    "build seconds with known timings": ("are", "more"),
     "size": ("is", "larger"),
 }
 ABSENT = {"error": "stopped with an error", "skipped": "was skipped"}

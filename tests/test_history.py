@@ -138,6 +138,11 @@ def test_one_bad_night_at_the_end_is_unclear(tmp_path: Path) -> None:
     [
         ("accuracy ratio", accuracy(FAST, 0.996), accuracy(FAST, 0.985)),
         ("build seconds", build(FAST), build(FAST, build_seconds=16.5)),
+        (
+            "build seconds with known timings",
+            build(FAST, known_timings_bytes=9_000),
+            build(FAST, known_timings_bytes=9_000, build_seconds=16.5),
+        ),
         ("size", build(FAST), build(FAST, size_bytes=7_000_000)),
     ],
 )
@@ -145,6 +150,13 @@ def test_accuracy_build_seconds_and_size_are_watched(tmp_path: Path, figure: str
     for number in range(30):
         append(tmp_path, night(number, good if number < 27 else bad))
     assert [(one.figure, one.kind) for one in verdicts(load(tmp_path))] == [(figure, "confirmed")]
+
+
+def test_a_first_build_is_not_held_against_one_that_found_timings(tmp_path: Path) -> None:
+    for number in range(30):
+        quick = {"build_seconds": 4.0, "known_timings_bytes": 9_000}
+        append(tmp_path, night(number, build(FAST, **quick) if number < 27 else build(FAST, build_seconds=40.0)))
+    assert verdicts(load(tmp_path)) == []
 
 
 def test_a_cpu_has_a_history_of_its_own(tmp_path: Path) -> None:

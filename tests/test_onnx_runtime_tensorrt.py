@@ -42,7 +42,7 @@ def test_precision_is_left_to_the_graph(tmp_path: Path):
 
 def test_a_timing_cache_is_a_folder_to_the_provider(tmp_path: Path):
     options = provider.provider_options(EngineOptions(0, timing_cache=tmp_path / "timings"), tmp_path, 0, 0)
-    assert options["trt_timing_cache_path"] == str(tmp_path)
+    assert options["trt_timing_cache_path"] == str(tmp_path / "onnxruntime-tensorrt-system-timings")
     assert "trt_max_workspace_size" not in options
 
 

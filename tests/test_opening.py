@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fixtures.opening import HOST_THREADS, open_workbench
+from fixtures.opening import HOST_THREADS, open_workbench, timing_cache_name
 from fixtures.options import Options
 from fixtures.suite import choose_suite
 from tests.making import raw_options
@@ -26,3 +26,10 @@ def test_the_host_of_a_card_is_left_to_others(device: str, threads: int, tmp_pat
     chosen = Options.from_values(raw_options(device=device, engine_cache=str(tmp_path)), tmp_path)
     open_workbench(chosen, choose_suite(chosen, tmp_path), print)
     assert torch.get_num_threads() == threads
+
+
+def test_every_card_has_timings_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    assert timing_cache_name("cpu") == "timings-cpu.cache"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA GeForce RTX 2080 Ti")
+    assert timing_cache_name("cuda") == "timings-nvidia-geforce-rtx-2080-ti.cache"

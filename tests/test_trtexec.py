@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,8 +147,12 @@ def test_a_build_says_what_the_engine_is_and_what_trtexec_measured(tmp_path: Pat
     monkeypatch.setenv("TRTEXEC", _program(tmp_path / "trtexec", STAND_IN))
     graph = write_detector(tmp_path / "graph.onnx")
     (tmp_path / "engine").mkdir()
-    built = Trtexec().build(_job(graph), tmp_path / "engine" / "model.plan")
+    (tmp_path / "trtexec-10.3.0-timings").write_bytes(bytes(9_000))
+    job = _job(graph)
+    job = replace(job, options=replace(job.options, timing_cache=tmp_path / "timings"))
+    built = Trtexec().build(job, tmp_path / "engine" / "model.plan")
     assert built.layers == {"fp16": 7}
+    assert built.known_timings_bytes == 9_000
     assert "trtexec 10.3.0 itself: 1.100 ms GPU compute time, median of 3 runs" in built.notes[0]
     building, timing = [line for line in (tmp_path / "calls").read_text().splitlines() if line != "--help"]
     assert f"--onnx={graph}" in building and "--shapes=images:2x3x32x32" in building and "--fp16" in building
