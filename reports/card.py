@@ -62,6 +62,12 @@ def card_figures(case: CaseSummary) -> CardFigures:
     )
 
 
+def disturbed(case: CaseSummary) -> bool:
+    """Whether the card was throttled, or not alone for this case, while it was timed."""
+    card = card_figures(case)
+    return card.throttled or bool(card.foreign)
+
+
 def filled(cases: Iterable[CaseSummary]) -> frozenset[str]:
     """Those of the `OPTIONAL` columns that at least one case fills."""
     figures = [card_figures(case) for case in cases]

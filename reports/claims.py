@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from reports import tensorrt_family as family
 from reports.finding import Session
 from reports.machine import machine, on_card
-from reports.ratio import Latency, Ratio, speed_ratio
+from reports.ratio import Latency, Ratio, speed_ratio, summed
 from reports.record import last_session
 from reports.rows import Row
+from reports.since import FIGURES
 from reports.summary import BASELINE_BACKEND, CaseSummary, number, reference_case, summarise, tolerance
 from reports.table import size_ratio
 from reports.wording import gate_sentence, listed, percent, percent_interval, significant, times, times_interval
@@ -22,6 +23,8 @@ HELD, NOT_HELD, UNCLEAR, NOT_MEASURED = "held", "not held", "unclear", "not meas
 # A promise about several models holds where it holds for each: of their verdicts the first of these decides.
 GRAVITY = (NOT_HELD, NOT_MEASURED, UNCLEAR, HELD)
 TOWERS = ("clip-image", "clip-text")
+# An interval says how well a run knows its own medians, not how far from another run's they lie.
+BETWEEN_RUNS = FIGURES["device time"].least
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def _speed(seen: Session, model: str, precision: str, least: float, most: float)
     best = family.fastest(timed)
     if best is None or best.speedup is None:
         return _nothing_passes(seen, model, asked, timed)
-    verdict, why = _against(best.speedup, least, most, _multiple)
+    verdict, why = _against(best.speedup, least, most, _multiple, BETWEEN_RUNS)
     return _Part(verdict, family.speed_words(best), " ".join([why, *family.doubts(seen, best)]), model)
 
 
@@ -98,32 +101,17 @@ def _pipeline(seen: Session) -> _Part:
         chosen.append(best)
         before_ms.append(baseline.latency)
         after_ms.append(best.latency)
-    before, after = _summed(before_ms), _summed(after_ms)
+    before, after = summed(before_ms), summed(after_ms)
     ratio = speed_ratio(after, before)
     if ratio is None or after.instrument is None:
         return _Part(NOT_MEASURED, "", "The two towers were not timed by one clock.")
-    verdict, why = _against(ratio, 2, 3, _multiple)
+    verdict, why = _against(ratio, 2, 3, _multiple, BETWEEN_RUNS)
     used = listed(f"{case.model} {case.name}" for case in chosen)
     sums = f"{significant(before.p50_ms)} ms became {significant(after.p50_ms)} ms"
     found = f"{used}, batch {max(batches)}: {family.beside(times(ratio.value), times_interval(ratio))}, {sums}."
     of = "Sums of the towers' medians; reading images and splitting text into tokens are not in them."
     disturbed = [doubt for case in chosen for doubt in family.doubts(seen, case)]
     return _Part(verdict, found, " ".join(dict.fromkeys([why, of, *disturbed])))
-
-
-def _summed(latencies: Sequence[Latency]) -> Latency:
-    """The sum of medians measured independently of each other: their half-widths are added in quadrature.
-
-    `instrument` is None where it is not the same for all.
-    """
-    p50_ms = sum(each.p50_ms for each in latencies)
-    lows, highs = [each.low_ms for each in latencies], [each.high_ms for each in latencies]
-    low_ms = high_ms = None
-    if None not in lows and None not in highs:
-        low_ms = p50_ms - math.hypot(*(each.p50_ms - (each.low_ms or 0.0) for each in latencies))
-        high_ms = p50_ms + math.hypot(*((each.high_ms or 0.0) - each.p50_ms for each in latencies))
-    instruments = {each.instrument for each in latencies}
-    return Latency(p50_ms, low_ms, high_ms, None, None, None, instruments.pop() if len(instruments) == 1 else None)
 
 
 def _accuracy(precision: str, least: float, most: float, rule: str) -> Callable[[Session], _Part]:
@@ -143,7 +131,7 @@ def _kept(seen: Session, model: str, precision: str, least: float, most: float) 
     """Of the engine that the promise of speed takes; where none passes its gate, of the one that keeps most."""
     asked = family.engines(seen, model, precision)
     judged = family.largest_batch(
-        case for case in asked if case.gate in ("pass", "fail") and family.sound(case) and family.kept(case)
+        case for case in asked if case.gate in ("pass", "fail") and case.sound and family.kept(case)
     )
     best = family.fastest(judged) or max(
         judged, key=lambda case: ratio.value if (ratio := family.kept(case)) else 0.0, default=None
@@ -206,20 +194,25 @@ def _all_within(
     return _Part(NOT_HELD if above else HELD, f"{' to '.join(said)}.", " ".join(filter(None, why)) or within)
 
 
-def _against(ratio: Ratio, least: float, most: float, bound: Callable[[float], str]) -> tuple[str, str]:
-    """The verdict on a figure that had better be high, and its reason."""
+def _against(
+    ratio: Ratio, least: float, most: float, bound: Callable[[float], str], runs: float = 0.0
+) -> tuple[str, str]:
+    """The verdict on a figure that had better be high, and its reason; `runs`: the share by which two runs differ."""
     if ratio.low is None or ratio.high is None:
         return UNCLEAR, "No interval was recorded."
-    if ratio.low >= least:
-        return HELD, "More than claimed." if ratio.low > most else f"At least {bound(least)}."
-    if ratio.high < least:
+    low, high = min(ratio.low, ratio.value / (1 + runs)), max(ratio.high, ratio.value * (1 + runs))
+    if low >= least:
+        return HELD, "More than claimed." if low > most else f"At least {bound(least)}."
+    if high < least:
         return NOT_HELD, f"Less than {bound(least)}."
+    if ratio.low >= least or ratio.high < least:
+        return UNCLEAR, f"Within {100 * runs:g} % of {bound(least)}: two runs may differ by as much."
     return UNCLEAR, f"The interval reaches across {bound(least)}."
 
 
 def _nothing_passes(seen: Session, model: str, asked: Sequence[CaseSummary], timed: Sequence[CaseSummary]) -> _Part:
     """An engine that is fast and sees other things breaks a promise; one of which that is not known does not."""
-    if timed and all(case.gate == "fail" and family.sound(case) for case in timed):
+    if timed and all(case.gate == "fail" and case.sound for case in timed):
         best = max(timed, key=family.speedup)
         why = f"No engine passes its gate; the fastest {gate_sentence(best, seen.least)}."
         return _Part(NOT_HELD, f"{family.speed_words(best)} It fails its gate.", why, model)

@@ -8,7 +8,7 @@ from reports.summary import CaseSummary
 
 def coordinates(case: CaseSummary) -> tuple[Ratio, Ratio] | None:
     """(speed-up, accuracy ratio), for a case that was timed and judged, and both on the engine that its name says."""
-    if case.problems or case.refuted:
+    if not case.sound:
         return None
     ratio = case.metric.ratio if case.metric and case.gate in ("pass", "fail") else None
     ratio = ratio or (Ratio(1.0, None, None) if case.is_baseline else None)

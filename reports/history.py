@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from reports.card import card_figures
+from reports.card import card_figures, disturbed
 from reports.errors import ReportError
 from reports.record import last_session
 from reports.rows import Row
@@ -56,6 +56,7 @@ COLUMNS = {
     "size_bytes": "Float64",
     "trusted": "boolean",
     "trusted_speed": "boolean",
+    "trusted_end_to_end": "boolean",
 }
 
 
@@ -169,7 +170,9 @@ def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
     # A failed gate is told by the gate. Nothing of a case that failed, crashed or contradicts itself is a baseline.
     trusted = case.status == "passed" and not case.problems
     answer = case.answers.get("speed")
-    steady = bool(answer and answer["outcome"] == "passed" and speed.get("steady") is True and not card.throttled)
+    timed_alone = bool(answer and answer["outcome"] == "passed" and not disturbed(case))
+    steady = speed.get("steady") is True
+    end_to_end_steady = card.end_to_end_steady is True if on_card else steady
     return {
         "kind": "case",
         "session": session,
@@ -189,7 +192,8 @@ def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
         ),
         "size_bytes": number(build, "size_bytes"),
         "trusted": trusted,
-        "trusted_speed": trusted and steady,
+        "trusted_speed": trusted and timed_alone and steady,
+        "trusted_end_to_end": trusted and timed_alone and end_to_end_steady,
     }
 
 

@@ -1,5 +1,8 @@
 """What the figures of a session were measured on, and what they therefore do not tell."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from reports.rows import Row
 from reports.summary import number
 from reports.wording import THIN_SPACE, significant
@@ -20,8 +23,7 @@ def card_facts(session: Row) -> list[tuple[str, str]]:
     environment = session["environment"]
     if not on_card(session):
         return []
-    card = environment.get("card")
-    card = card if isinstance(card, dict) else {}
+    card = _mapping(environment.get("card"))
     capability, memory = card.get("compute_capability"), number(card, "memory_bytes")
     parts = capability if isinstance(capability, list | tuple) else [capability] if capability else []
     facts = [
@@ -34,6 +36,23 @@ def card_facts(session: Row) -> list[tuple[str, str]]:
     return [(what, str(figure)) for what, figure in facts if figure]
 
 
+def what_decides(environment: Mapping[str, Any], card: bool) -> dict[str, Any]:
+    """What of an environment must be the same in all parts of one run, by the name that a message gives it.
+
+    `card` says whether the run measures on one; on a CPU its name and cores count.
+    """
+    facts = {name: environment.get(name) for name in ("commit", "gpu")}
+    if card and environment.get("gpu"):
+        facts["driver"] = _mapping(environment.get("card")).get("driver")
+    else:
+        facts |= {name: environment.get(name) for name in ("cpu", "cores")}
+    return facts | {f"package {name}": found for name, found in _mapping(environment.get("packages")).items()}
+
+
 def on_card(session: Row) -> bool:
     """Whether this session was asked to measure on a card."""
     return str(session["settings"].get("device", "")).lower() != "cpu"
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.errors import ReportError
-from reports.machine import on_card
+from reports.machine import on_card, what_decides
 from reports.record import last_session
 from reports.rows import EndRow, Row
 from reports.status import Status
@@ -145,15 +145,7 @@ def _facts(session: Row) -> dict[str, Any]:
     """What must be the same in all shards, by the name that a message gives it."""
     settings, environment, suite = session["settings"], session["environment"], session["suite"]
     facts = {f"setting {name}": value for name, value in settings.items() if name not in FREE}
-    facts |= {name: environment.get(name) for name in ("commit", "gpu")}
-    if environment.get("gpu") and on_card(session):
-        facts["driver"] = _mapping(environment.get("card")).get("driver")
-    else:
-        facts["cpu"] = environment.get("cpu")
-    facts |= {f"package {name}": version for name, version in _mapping(environment.get("packages")).items()}
+    facts |= what_decides(environment, on_card(session))
     facts["suite"] = suite.get("name")
-    return facts | {f"{name} weights": part["sha256"] for name, part in suite.items() if _mapping(part).get("sha256")}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    weights = {name: part["sha256"] for name, part in suite.items() if isinstance(part, Mapping) and part.get("sha256")}
+    return facts | {f"{name} weights": digest for name, digest in weights.items()}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -31,19 +31,17 @@ class Watched:
     interval: tuple[str, str] | None = None
 
 
-def _latency(name: str, clock: str) -> Watched:
+def _latency(name: str, clock: str, trusted: str) -> Watched:
     # 3 %: the spread of medians between runs is to stay within 2 % on a quiet card. Less than 3 % is not told
     # from that in three nights; more would let two losses of 3 % pass.
     column = f"{clock}_p50"
-    return Watched(
-        name, f"{column}_ms", "trusted_speed", True, 0.03, interval=(f"{column}_low_ms", f"{column}_high_ms")
-    )
+    return Watched(name, f"{column}_ms", trusted, True, 0.03, interval=(f"{column}_low_ms", f"{column}_high_ms"))
 
 
 WATCHED = (
     # Two clocks are two figures: device time and end-to-end latency are never compared.
-    _latency("device time", "device"),
-    _latency("end-to-end latency", "end_to_end"),
+    _latency("device time", "device", "trusted_speed"),
+    _latency("end-to-end latency", "end_to_end", "trusted_end_to_end"),
     # Half a point is a quarter of the 2 % that the gate allows: three such steps are seen before the gate closes.
     Watched("accuracy ratio", "accuracy_ratio", "trusted", False, 0.005, log=False),
     # Builds time kernels against each other on a host with other work: a quarter is outside of that. Cached
@@ -60,8 +58,9 @@ class Verdict:
     """One figure of one case that became worse, or may have, or drifts.
 
     `kind` is "confirmed", "unclear" (`why` says what is missing) or "drift". `change` is a ratio, or for the
-    accuracy ratio a difference, with its 95 % interval (none for a drift). `environment` has the versions that
-    differ between the last good and the first bad session as name → (old, new).
+    accuracy ratio a difference, with its 95 % interval (none for a drift). `now` is what is left of it where the
+    figure has moved again since, None where it has not. `environment` has the versions that differ between the
+    last good and the first bad session as name → (old, new).
     """
 
     kind: str
@@ -76,12 +75,13 @@ class Verdict:
     last_good: Mapping[str, str]
     first_bad: Mapping[str, str]
     environment: Mapping[str, tuple[str, str]]
+    now: float | None = None
 
 
 def verdicts(history: pd.DataFrame, watched: tuple[Watched, ...] = WATCHED) -> list[Verdict]:
     """For each device, case and figure of a `reports.history.load` frame: what is worse now than it was.
 
-    The latest confirmed step for the worse, unless the figure has since come back; else an unclear last step or
+    The latest confirmed step for the worse from which the figure has not come back; else an unclear last step or
     a drift for the worse. A change of driver continues the series. Nights whose figure is not to be trusted are
     nights without a figure. Pure: the frame is not changed.
     """
@@ -109,9 +109,13 @@ def lines_by_case(history: pd.DataFrame) -> dict[tuple[str, str], list[Line]]:
 def _verdict(device: str, case: str, nights: list[Line], figure: Watched) -> Verdict | None:
     values = [measured(night, figure) for night in nights]
     told = look(nights, figure)
-    confirmed = [step for step in told.steps if step.confirmed and _worse(step.change, figure)]
-    if confirmed and _still_worse(told, confirmed[-1], figure):
-        return _of_step("confirmed", device, case, nights, figure, confirmed[-1])
+    for step in reversed(told.steps):
+        if step.confirmed and _worse(step.change, figure):
+            now = _since(told, step, figure)
+            # What came back is over; an earlier step may hold all the same.
+            if _worse(now, figure) and _size(now, figure) >= figure.least:
+                moved = told.levels[-1].first > step.first_bad
+                return replace(_of_step("confirmed", device, case, nights, figure, step), now=now if moved else None)
     last = told.steps[-1] if told.steps else None
     if last and not last.confirmed and _worse(last.change, figure) and _size(last.change, figure) >= figure.least:
         return _of_step("unclear", device, case, nights, figure, last)
@@ -191,9 +195,8 @@ def _worse(change: float, figure: Watched) -> bool:
     return (change > (1.0 if figure.log else 0.0)) == figure.more_is_worse
 
 
-def _still_worse(told: Steps, step: Step, figure: Watched) -> bool:
-    """Whether the newest level is still worse than the one before the step, by as much as matters."""
+def _since(told: Steps, step: Step, figure: Watched) -> float:
+    """The newest level against the one before the step."""
     before = next(level.value for level in told.levels if level.first <= step.last_good <= level.last)
     now = told.levels[-1].value
-    change = now / before if figure.log else now - before
-    return _worse(change, figure) and _size(change, figure) >= figure.least
+    return now / before if figure.log else now - before

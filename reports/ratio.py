@@ -1,7 +1,19 @@
 """Ratios of measured figures, and how certain they are."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+# Far above the rounding of a quotient of scores (1e-16), far below any real loss (1 of 10^6 images).
+ROUNDING = 1e-9
+
+
+def reaches(value: float, least: float) -> bool:
+    """Whether `value` is at least `least`, whatever the floats make of an exact `least`. NaN does not reach.
+
+    The rule of `fixtures.scoring.gate`, whose pass a page must not show as a failure.
+    """
+    return value >= least - ROUNDING
 
 
 @dataclass(frozen=True)
@@ -45,3 +57,18 @@ def speed_ratio(latency: Latency, reference: Latency) -> Ratio | None:
     reference_longer = reference_high_ms / reference.p50_ms - 1
     down, up = math.hypot(longer, reference_shorter), math.hypot(shorter, reference_longer)
     return Ratio(value, max(0.0, value * (1 - down)), value * (1 + up))
+
+
+def summed(latencies: Sequence[Latency]) -> Latency:
+    """The sum of medians measured independently of each other: their half-widths are added in quadrature.
+
+    `instrument` is None where it is not the same for all.
+    """
+    p50_ms = sum(each.p50_ms for each in latencies)
+    lows, highs = [each.low_ms for each in latencies], [each.high_ms for each in latencies]
+    low_ms = high_ms = None
+    if None not in lows and None not in highs:
+        low_ms = p50_ms - math.hypot(*(each.p50_ms - (each.low_ms or 0.0) for each in latencies))
+        high_ms = p50_ms + math.hypot(*((each.high_ms or 0.0) - each.p50_ms for each in latencies))
+    instruments = {each.instrument for each in latencies}
+    return Latency(p50_ms, low_ms, high_ms, None, None, None, instruments.pop() if len(instruments) == 1 else None)

@@ -3,14 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.card import card_figures
+from reports.card import disturbed
 from reports.record import last_session
 from reports.rows import Row
 from reports.summary import BASELINE_BACKEND, CaseSummary, summarise, tolerance
-from reports.wording import first_line, gate_percent, gate_sentence, listed, significant, times, times_interval
+from reports.wording import (
+    first_line,
+    gate_percent,
+    gate_sentence,
+    listed,
+    percent,
+    percent_interval,
+    significant,
+    times,
+    times_interval,
+)
 
-# Engines whose medians differ by more are no tie, however uncertain one of them is: nobody would take either.
-MOST_IN_A_TIE = 1.05
+# Medians of one engine in two runs differ by about as much: engines that lie closer together are a tie.
+TIE = 1.03
+# Engines whose medians differ by more are none, however uncertain one of them is: nobody would take either.
+WIDEST_TIE = 1.05
 
 
 @dataclass(frozen=True)
@@ -49,13 +61,17 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
         others = [case for case in ranked if not case.is_baseline]
         if not others:
             return none("Only the baseline was timed: there is nothing to choose from.")
-        return none(f"No engine's accuracy was judged: no recommendation. The fastest is {_with_speed(ranked[0])}.")
+        said = "No engine's accuracy was judged: no recommendation."
+        sound = [case for case in ranked if case.status == "passed" and not case.problems]
+        doubtful = [case for case in ranked if case not in sound]
+        fastest = f" The fastest is {_with_speed(sound[0])}." if sound else ""
+        return none(said + fastest + (f" Not to be trusted: {_each_against(doubtful, least)}." if doubtful else ""))
     eligible = [case for case in ranked if _may_ship(case)]
     if not eligible:
         return none(f"Nothing passes: no recommendation. Measured: {_each_against(ranked, least)}.")
     best = eligible[0]
     overlapping = [case for case in eligible if case is not best and _overlap(best, case)]
-    tied = [best, *(case for case in overlapping if _p50(case) <= _p50(best) * MOST_IN_A_TIE)]
+    tied = [case for case in eligible if _p50(case) <= _p50(best) * (WIDEST_TIE if case in overlapping else TIE)]
     rest = [case for case in eligible if case not in tied]
     unclear = [case for case in overlapping if case not in tied]
     faster = [case for case in ranked if _p50(case) < _p50(best) and case not in eligible]
@@ -69,8 +85,12 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
         sentences.append("Its timing was not steady: run it again before you rely on it.")
     elif any(case.is_baseline and _unsteady(case) for case in ranked):
         sentences.append("The baseline's timing was not steady, so that the speed-up is rough.")
-    if any(_disturbed(case) for case in tied):
+    if any(disturbed(case) for case in tied):
         sentences.append("The card was throttled or not its own meanwhile: run it again on a free card.")
+    elif any(case.is_baseline and disturbed(case) for case in ranked):
+        sentences.append(
+            "The card was throttled or not its own while the baseline was timed, so that the speed-up is rough."
+        )
     if faster:
         sentences.append(f"Faster, but not to be shipped: {_each_against(faster, least)}.")
     return Recommendation(
@@ -106,11 +126,6 @@ def _unsteady(case: CaseSummary) -> bool:
     return case.values("speed").get("steady") is False
 
 
-def _disturbed(case: CaseSummary) -> bool:
-    card = card_figures(case)
-    return card.throttled or bool(card.foreign)
-
-
 def _overlap(one: CaseSummary, other: CaseSummary) -> bool:
     a, b = one.latency, other.latency
     if a is None or b is None or a.high_ms is None or b.low_ms is None:
@@ -135,19 +150,28 @@ def _justification(case: CaseSummary, least: float) -> str:
 
 
 def _tie(tied: Sequence[CaseSummary], least: float) -> str:
-    doubts = [case.name for case in tied if _doubt(case, least)]
+    doubts = [case.name for case in tied if case.uncertain(least)]
     doubt = f" The accuracy of {listed(doubts)} is not certain to hold." if doubts else ""
     return (
-        f"A tie: {listed(_with_speed(case) for case in tied)} pass, and their intervals overlap. "
-        f"Take the one that is easier to deploy.{doubt}"
+        f"A tie: {listed(_with_speed(case) for case in tied)} pass, and lie closer together than two runs of one "
+        f"engine may. Take the one that is easier to deploy, or that keeps more: {listed(map(_kept, tied))}; "
+        f"`python -m fixtures.compare` times two in turns.{doubt}"
     )
 
 
+def _kept(case: CaseSummary) -> str:
+    ratio = case.metric.ratio if case.metric else None
+    return f"{case.name} {'is the baseline' if case.is_baseline else percent(ratio.value if ratio else None, 0.0)}"
+
+
 def _doubt(case: CaseSummary, least: float) -> str:
-    ratio = case.metric.ratio if case.metric and not case.is_baseline else None
-    if ratio is None or ratio.low is None or ratio.low >= least:
+    metric = case.uncertain(least)
+    if metric is None:
         return ""
-    return f" The interval reaches below {gate_percent(least)}: more evaluation images would make it certain."
+    what = (
+        "The interval" if metric == case.metric else f"The interval of {metric.name} ({percent_interval(metric.ratio)})"
+    )
+    return f" {what} reaches below {gate_percent(least)}: more evaluation images would make it certain."
 
 
 def _each_against(cases: Sequence[CaseSummary], least: float) -> str:

@@ -107,6 +107,10 @@ def told(found: SideBySide) -> list[Finding]:
         pair.after for pair in found.pairs if pair.before.gate_shown == "fail" and pair.after.gate_shown == "pass"
     ]
     crashed = [pair.after for pair in found.pairs if pair.after.status == "error" != pair.before.status]
+    open_in_b = [
+        pair for pair in found.pairs if pair.after.gate not in ("pass", "fail") and pair.after.status != "error"
+    ]
+    unjudged = [pair.after for pair in open_in_b if pair.before.gate == "pass"]
     less = [p.after for p in found.pairs if p.accuracy is not None and p.accuracy <= -LEAST_ACCURACY]
     matters = f"by {100 * LEAST:g} % or more"
     said = [
@@ -115,6 +119,7 @@ def told(found: SideBySide) -> list[Finding]:
         ("fail", "Ran in A and could not in B: {}.", [case for case, why in found.only_before if why != NOT_ASKED]),
         ("warn", f"Slower in B {matters}: {{}}.", of(SLOWER)),
         ("warn", f"Keeps less accuracy in B, by {100 * LEAST_ACCURACY:g} points or more: {{}}.", less),
+        ("warn", "The gate passes in A, and B did not judge it: {}.", unjudged),
         ("warn", "Unclear, the reason stands beside each: {}.", of(UNCLEAR)),
         ("ok", "The gate passes in B and failed in A: {}.", opened),
         ("ok", f"Faster in B {matters}: {{}}.", of(FASTER)),

@@ -108,6 +108,9 @@ def sentence(verdict: Verdict) -> str:
         return f"{verdict.figure} drifted: {amount} from {last} to {first} {where}"
     if verdict.kind == "unclear":
         return f"{verdict.figure} may be {amount} since {first} {where}; not sure: {verdict.why}"
+    if verdict.now is not None:
+        left = _shown(verdict, _worse_by(verdict, verdict.now))
+        return f"{verdict.figure} {verb} {left} {worse} than before {first}, when it became {amount} {where}"
     return f"{verdict.figure} {verb} {amount} since {first} {where}"
 
 
@@ -146,9 +149,10 @@ def short_commit(name: str) -> str:
 
 def _vanished(earlier: pd.DataFrame, tonight: Mapping[str, Mapping[str, Any]]) -> Iterator[Since]:
     lines = list(tonight.values())
-    for before in earlier.drop_duplicates("case", keep="last").to_dict("records"):
+    latest = {str(line["case"]): line for line in earlier.drop_duplicates("case", keep="last").to_dict("records")}
+    for before in latest.values():
         now = tonight.get(before["case"])
-        gone = now["status"] not in ANSWERED if now else _was_asked(before, lines)
+        gone = now["status"] not in ANSWERED if now else _was_asked(before, lines, latest)
         if before["status"] not in ANSWERED or not gone:
             continue
         good, bad, changed = between(before, now or lines[0])
@@ -158,7 +162,15 @@ def _vanished(earlier: pd.DataFrame, tonight: Mapping[str, Mapping[str, Any]]) -
         yield Since("vanished", str(before["case"]), "answer", told)
 
 
-def _was_asked(before: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a case that has no line was meant to have one: its backend is there, and gave no answer elsewhere."""
+def _was_asked(
+    before: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], latest: Mapping[str, Mapping[str, Any]]
+) -> bool:
+    """Whether a case that has no line was meant to have one: its backend is there, and gives no answer any more.
+
+    What it did not answer before, either, says nothing.
+    """
     asked = all(any(line[part] == before[part] for line in lines) for part in ("model", "precision", "batch"))
-    return asked and any(line["backend"] == before["backend"] and line["status"] not in ANSWERED for line in lines)
+    silent = [line for line in lines if line["backend"] == before["backend"] and line["status"] not in ANSWERED]
+    return asked and any(
+        str(line["case"]) not in latest or latest[str(line["case"])]["status"] in ANSWERED for line in silent
+    )

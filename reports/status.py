@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from reports.rows import Row
+from reports.summary import summarise
 
 
 class Status(IntEnum):
@@ -21,12 +22,14 @@ class Status(IntEnum):
 def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
     """What a session comes to, from all its rows; `worse`: its history says that something became so.
 
-    GATE_FAILED: an engine lost too much accuracy, computes in another precision than asked for, or gave a reading
-    above the card's peak. CASE_LOST: a case crashed, hung, or stopped with an error. SLOWER: the history confirms
-    that something became worse, or a case that used to run is gone. Unclear findings fail nothing.
+    GATE_FAILED: an engine lost too much accuracy, computes in another precision than asked for, gave a reading above
+    the card's peak, or the parts of its answer are not of one engine. CASE_LOST: a case crashed, hung, or stopped
+    with an error. SLOWER: the history confirms that something became worse, or a case that used to run is gone.
+    Unclear findings fail nothing.
     """
-    outcomes = {row["outcome"] for row in rows if row["kind"] == "case"}
-    if "failed" in outcomes:
+    session = list(rows)
+    outcomes = {row["outcome"] for row in session if row["kind"] == "case"}
+    if "failed" in outcomes or any(case.problems for case in summarise(session)):
         return Status.GATE_FAILED
     if "error" in outcomes:
         return Status.CASE_LOST

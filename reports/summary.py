@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reports.ratio import Latency, Ratio, speed_ratio
+from reports.ratio import Latency, Ratio, reaches, speed_ratio
 from reports.record import last_session
 from reports.rows import Row
 
@@ -61,6 +61,11 @@ class CaseSummary:
         return tuple(name for name, row in self.answers.items() if row["outcome"] == "failed" and name != "accuracy")
 
     @property
+    def sound(self) -> bool:
+        """Whether the case measured what its name says."""
+        return not self.problems and not self.refuted
+
+    @property
     def gate_shown(self) -> str:
         """The word for the case's gate: that of accuracy, and "fail" whatever it says where the engine is refuted."""
         return "fail" if self.refuted else self.gate
@@ -75,6 +80,14 @@ class CaseSummary:
         """The gated metric with the worst ratio; without a gated one, the worst of all."""
         candidates = [metric for metric in self.metrics if metric.gated] or self.metrics
         return min(candidates, key=lambda m: m.ratio.value if m.ratio else math.inf, default=None)
+
+    def uncertain(self, least: float) -> Metric | None:
+        """Of the gated metrics that pass the one whose interval reaches furthest below `least`, if one does."""
+        if self.gate != "pass" or self.is_baseline:  # the baseline keeps what it has, by definition
+            return None
+        low = {metric.ratio.low: metric for metric in self.metrics if metric.gated and metric.ratio}
+        below = [each for each in low if each is not None and not reaches(each, least)]
+        return low[min(below)] if below else None
 
     def values(self, question: str) -> Mapping[str, Any]:
         """The values of one answer, empty where the question was not answered."""
@@ -185,7 +198,7 @@ def _gate(accuracy: Row | None, metrics: Sequence[Metric], least: float) -> tupl
     if not gated:
         return "not judged", ("recorded as judged, but no gated metric was recorded",)
     for metric in gated:
-        if metric.ratio is None or metric.ratio.value < least:
+        if metric.ratio is None or not reaches(metric.ratio.value, least):
             shown = "unknown" if metric.ratio is None else f"{metric.ratio.value:.4f}"
             return "fail", (f"recorded as passed, but the ratio of {metric.name} is {shown}",)
     return "pass", ()
@@ -239,9 +252,9 @@ def _with_speedup(case: CaseSummary, cases: Sequence[CaseSummary]) -> CaseSummar
 
 
 def reference_case(case: CaseSummary, cases: Sequence[CaseSummary], backend: str) -> CaseSummary | None:
-    """The FP32 case of the same model and batch in this backend, if it was timed."""
+    """The FP32 case of the same model and batch in this backend, if it was timed and is what its name says."""
     for other in cases:
         same = (other.model, other.batch) == (case.model, case.batch)
         if same and (other.backend, other.precision) == (backend, BASELINE_PRECISION) and other.latency:
-            return other
+            return other if other.sound else None
     return None

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from reports.card import card_figures
+from reports.card import disturbed
 from reports.finding import Session
 from reports.ratio import Ratio
 from reports.summary import BASELINE_BACKEND, CaseSummary, reference_case
 from reports.wording import first_line, listed, times, times_interval
 
 # Who builds engines with TensorRT, beside the backends named `tensorrt…` themselves.
-OTHERS = ("ultralytics-engine", "onnxruntime-tensorrt", "torch-tensorrt")
+OTHERS = ("trtexec", "ultralytics-engine", "onnxruntime-tensorrt", "torch-tensorrt")
 
 
 def engines(seen: Session, model: str = "", precision: str = "") -> list[CaseSummary]:
@@ -39,11 +39,6 @@ def largest_batch(cases: Iterable[CaseSummary]) -> list[CaseSummary]:
     return [case for case in every if case.batch == most]
 
 
-def sound(case: CaseSummary) -> bool:
-    """Whether the case measured what its name says."""
-    return not case.problems and not case.refuted
-
-
 def passes(case: CaseSummary) -> bool:
     """Whether its accuracy passed, and nothing else is wrong with it."""
     return case.gate == "pass" and case.status == "passed" and not case.problems
@@ -66,12 +61,12 @@ def kept(case: CaseSummary) -> Ratio | None:
 
 def doubts(seen: Session, case: CaseSummary) -> list[str]:
     """Sentences on what disturbed its timing, or the baseline's."""
-    card, baseline = card_figures(case), reference_case(case, seen.cases, BASELINE_BACKEND)
+    pair = [each for each in (case, reference_case(case, seen.cases, BASELINE_BACKEND)) if each]
     said = []
-    if any(each and each.values("speed").get("steady") is False for each in (case, baseline)):
+    if any(each.values("speed").get("steady") is False for each in pair):
         said.append("Its timing or the baseline's was not steady: take it as rough.")
-    if card.throttled or card.foreign:
-        said.append("The card was throttled or not its own meanwhile.")
+    if any(disturbed(each) for each in pair):
+        said.append("The card was throttled or not its own meanwhile, or while the baseline was timed.")
     return said
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from reports import card_verdict
 from reports.finding import LEVELS, Finding, Session, together
-from reports.ratio import speed_ratio
+from reports.ratio import reaches, speed_ratio
 from reports.record import last_session
 from reports.rows import Row
+from reports.status import Status
 from reports.summary import (
     BASELINE_BACKEND,
     BASELINE_PRECISION,
@@ -24,7 +25,7 @@ from reports.wording import counted, first_line, gate_percent, gate_sentence, li
 COMPUTES_IN_FP32 = re.compile(r"\b(comput|execut|run)\w*\s+(\w+\s+)?in\s+fp32", re.IGNORECASE)
 
 # Exit statuses of pytest (pytest.ExitCode).
-INTERRUPTED, INTERNAL_ERROR = 2, 3
+INTERRUPTED, INTERNAL_ERROR, NO_TESTS = 2, 3, 5
 
 
 def find(rows: Sequence[Row], also: Sequence[Finding] = ()) -> list[Finding]:
@@ -54,7 +55,11 @@ def _ending(seen: Session) -> Iterator[Finding]:
         yield Finding("warn", "This run was interrupted: it shows what was measured until then.")
     elif status == INTERNAL_ERROR:
         yield Finding("fail", "This run ended with an internal error of pytest: see the terminal's log.")
-    elif status and not any(case.status in ("failed", "error") for case in seen.cases):
+    elif status == NO_TESTS and seen.cases:
+        yield Finding("fail", "Nothing that was asked for can run on this machine.")
+    elif status == Status.SLOWER:
+        yield Finding("info", "This run ended with exit status 7: its history said that something became worse.")
+    elif status and not any(case.status in ("failed", "error") or case.problems for case in seen.cases):
         yield Finding("fail", f"This run ended with exit status {status}, but no row says why: see the log.")
 
 
@@ -77,7 +82,7 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
             continue
         text = f"fails its gate: {gate_sentence(case, seen.least)}; {gate_percent(seen.least)} is asked."
         ratio = case.metric.ratio if case.metric else None
-        if ratio is None or ratio.value >= seen.least:
+        if ratio is None or reaches(ratio.value, seen.least):
             reason = str(case.answers["accuracy"].get("reason") or "no reason was recorded")
             text = f"fails its gate: {first_line(reason)}"
         elif ratio.high is not None and ratio.high >= seen.least:
@@ -149,13 +154,15 @@ def _unsteady(seen: Session) -> Iterator[Finding]:
 
 
 def _no_baseline(seen: Session) -> Iterator[Finding]:
-    missing: dict[str, list[int]] = {}
+    unsound = {(case.model, case.batch) for case in seen.cases if case.is_baseline and not case.sound}
+    missing: dict[tuple[str, str], list[int]] = {}
     for case in seen.cases:
         if case.latency and not reference_case(case, seen.cases, BASELINE_BACKEND):
-            missing.setdefault(case.model, []).append(case.batch)
-    for model, batches in missing.items():
+            why = "cannot be trusted" if (case.model, case.batch) in unsound else "was not timed"
+            missing.setdefault((case.model, why), []).append(case.batch)
+    for (model, why), batches in missing.items():
         where = f"{model}, batch {listed(dict.fromkeys(batches))}"
-        yield Finding("warn", f"{where}: no speed-up, because pytorch FP32 was not timed in this run.")
+        yield Finding("warn", f"{where}: no speed-up, because pytorch FP32 {why} in this run.")
 
 
 def _small_sets(seen: Session) -> Iterator[Finding]:
@@ -170,13 +177,18 @@ def _small_sets(seen: Session) -> Iterator[Finding]:
 
 
 def _uncertain_passes(seen: Session) -> Iterator[Finding]:
-    def reaches_below(case: CaseSummary) -> bool:
-        ratio = case.metric.ratio if case.gate == "pass" and case.metric else None
-        return ratio is not None and ratio.low is not None and ratio.low < seen.least
-
-    if uncertain := [case for case in seen.cases if reaches_below(case)]:
-        below = f"the interval of the ratio reaches below {gate_percent(seen.least)}"
-        yield Finding("info", f"Passed, but not with certainty ({below}): {place(uncertain)}.")
+    passed: dict[str, list[CaseSummary]] = {}
+    for case in seen.cases:
+        if case.gate == "pass" and not case.is_baseline:
+            passed.setdefault(case.model, []).append(case)
+    said = []
+    for model, cases in passed.items():
+        if uncertain := [case for case in cases if case.uncertain(seen.least)]:
+            every = 1 < len(uncertain) == len(cases)
+            said.append(f"every engine of {model}" if every else place(uncertain))
+    if said:
+        below = f"the interval of a gated ratio reaches below {gate_percent(seen.least)}"
+        yield Finding("info", f"Passed, but not with certainty ({below}): {'; '.join(said)}.")
 
 
 def _not_judged(seen: Session) -> Iterator[Finding]:

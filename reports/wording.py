@@ -4,7 +4,7 @@ in different ways."""
 import math
 from collections.abc import Iterable, Sequence
 
-from reports.ratio import Ratio
+from reports.ratio import Ratio, reaches
 from reports.summary import CaseSummary
 
 MISSING = "–"
@@ -42,7 +42,7 @@ def percent(value: float | None, least: float) -> str:
         return MISSING
     for decimals in range(1, 6):
         shown = round(value, decimals + 2)
-        if (shown < least) == (value < least):
+        if reaches(shown, least) == reaches(value, least):
             break
     return f"{100 * value:.{decimals}f}{THIN_SPACE}%"
 

@@ -38,6 +38,8 @@ def said(rows: list[Row], text: str) -> Claim:
         (5.0, HELD, "More than claimed."),  # 8×
         (16.0, NOT_HELD, "Less than 3×."),  # 2.5×
         (13.3, UNCLEAR, "The interval reaches across 3×."),  # 3.01×, each median ±1 %
+        (13.05, UNCLEAR, "Within 3 % of 3×: two runs may differ by as much."),  # 3.07×
+        (13.65, UNCLEAR, "Within 3 % of 3×: two runs may differ by as much."),  # 2.93×
     ],
 )
 def test_a_speed_is_held_against_its_range_by_its_interval(p50: float, verdict: str, why: str):
@@ -103,6 +105,24 @@ def test_without_the_baseline_no_speed_is_known():
 def test_an_unsteady_timing_is_told_of():
     rows = run(*base(40.0), build(HALF), card_speed(HALF, 10.0, steady=False), accuracy(HALF, 1.0))
     assert "not steady: take it as rough" in said(rows, YOLO_FP16).why
+
+
+def test_a_disturbed_baseline_is_told_of():
+    baseline = case("pytorch", "fp32")
+    rows = run(build(baseline), card_speed(baseline, 40.0, state={"throttled": True}), *timed(HALF, 10.0))
+    assert "or while the baseline was timed" in said(rows, YOLO_FP16).why
+
+
+def test_a_baseline_that_is_not_what_its_name_says_gives_no_speed():
+    baseline = case("pytorch", "fp32")
+    lie = row(baseline, "build", build(baseline)["values"], outcome="failed", reason="it computes in TF32")
+    claim = said(run(lie, card_speed(baseline, 40.0), *timed(HALF, 10.0)), YOLO_FP16)
+    assert claim.verdict == NOT_MEASURED
+
+
+def test_trtexec_builds_with_tensorrt_too():
+    claim = said(run(*base(40.0), *timed(case("trtexec", "fp16"), 10.0)), YOLO_FP16)
+    assert claim.verdict == HELD and "trtexec FP16" in claim.found
 
 
 def test_both_towers_must_hold():

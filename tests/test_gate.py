@@ -7,6 +7,7 @@ import pytest
 from fixtures.errors import BenchError
 from fixtures.scoring.bootstrap import Ratio
 from fixtures.scoring.gate import check_tolerance, gate, is_certain
+from reports.ratio import reaches
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.3, 0.9])
@@ -14,6 +15,14 @@ def test_exactly_the_tolerance_passes_and_a_little_more_does_not(tolerance):
     for scale in (1.0, 0.468, 0.1, 3.0):
         assert gate((scale * (1 - tolerance)) / scale, tolerance)
     assert not gate(1 - tolerance - 1e-6, tolerance)
+
+
+def test_the_page_draws_the_line_where_the_gate_does():
+    for right in range(1, 60):
+        for images in range(right, 60):
+            ratio = (right / 60) / (images / 60)
+            assert gate(ratio, 0.02) == reaches(ratio, 1 - 0.02)
+    assert not gate(float("nan"), 0.02) and not reaches(float("nan"), 0.98)
 
 
 def test_the_gate_fails_what_is_worse_and_passes_what_is_better():

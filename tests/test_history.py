@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from reports.errors import ReportError
 from reports.history import SUFFIX, append, file_name, load
 from reports.nights import verdicts
+from reports.since import sentence
 from tests.report_rows import FAST, accuracy, build, card_speed, case, night, row, session_row, speed
 
 
@@ -96,7 +98,24 @@ def test_what_is_not_to_be_trusted_is_kept_as_such(
 def test_an_unsteady_night_never_enters_a_baseline(tmp_path: Path) -> None:
     for number in range(30):
         slow = number >= 26
-        append(tmp_path, night(number, build(FAST), card_speed(FAST, 3.0 if slow else 2.0, steady=not slow)))
+        timed = card_speed(FAST, 3.0 if slow else 2.0, steady=not slow)
+        timed["values"]["end_to_end"]["steady"] = not slow
+        append(tmp_path, night(number, build(FAST), timed))
+    assert verdicts(load(tmp_path)) == []
+
+
+def test_each_clock_is_trusted_by_its_own_steadiness(tmp_path: Path) -> None:
+    for number in range(30):
+        timed = card_speed(FAST, 3.0 if number >= 26 else 2.0)
+        timed["values"]["end_to_end"]["steady"] = number < 26
+        append(tmp_path, night(number, build(FAST), timed))
+    assert [(each.figure, each.kind) for each in verdicts(load(tmp_path))] == [("device time", "confirmed")]
+
+
+def test_what_another_process_slowed_never_enters_a_baseline(tmp_path: Path) -> None:
+    for number in range(35):
+        shared = {"foreign": "1 process beside ours computed on the card"} if number >= 30 else {}
+        append(tmp_path, night(number, build(FAST), card_speed(FAST, 2.2 if shared else 2.0, state=shared)))
     assert verdicts(load(tmp_path)) == []
 
 
@@ -125,6 +144,27 @@ def test_a_loss_that_came_back_is_no_verdict(tmp_path: Path) -> None:
         p50 = 2.2 if 20 <= number < 30 else 2.0
         append(tmp_path, night(number, build(FAST), card_speed(FAST, p50)))
     assert verdicts(load(tmp_path)) == []
+
+
+def _levels(folder: Path, *levels: tuple[float, int]) -> None:
+    rng = np.random.default_rng(0)
+    values = [p50 for p50, nights in levels for _ in range(nights)]
+    for number, p50 in enumerate(values):
+        append(folder, night(number, build(FAST), card_speed(FAST, p50 * float(np.exp(rng.normal(0, 0.003))))))
+
+
+def test_a_loss_stays_one_when_a_later_one_heals(tmp_path: Path) -> None:
+    _levels(tmp_path, (2.0, 25), (2.4, 20), (2.54, 15), (2.4, 15))
+    slower = next(verdict for verdict in verdicts(load(tmp_path)) if verdict.figure == "device time")
+    assert slower.kind == "confirmed" and slower.first_bad["session"] == "s025"
+    assert slower.now == pytest.approx(1.2, abs=0.01)
+
+
+def test_a_loss_that_healed_in_part_says_what_is_left(tmp_path: Path) -> None:
+    _levels(tmp_path, (2.0, 25), (2.4, 20), (2.1, 20))
+    slower = next(verdict for verdict in verdicts(load(tmp_path)) if verdict.figure == "device time")
+    assert slower.change == pytest.approx(1.2, abs=0.01) and slower.now == pytest.approx(1.05, abs=0.005)
+    assert re.match(r"device time is [45]\.\d\u202f% longer than before .*, when it became (19|20)\.", sentence(slower))
 
 
 def test_one_bad_night_at_the_end_is_unclear(tmp_path: Path) -> None:

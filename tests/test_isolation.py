@@ -133,6 +133,13 @@ def test_an_interrupted_run_is_resumed(how: signal.Signals, cache: Path, tmp_pat
     assert refused.returncode == 4
     assert "batches was [1, 2], is [1]" in refused.stderr
 
+    record = output / "rows.jsonl"
+    untouched = record.read_text()
+    record.write_text(untouched.replace('"cores": ', '"cores": 1'))
+    refused = run_bench(*options, "--resume", str(output))
+    assert refused.returncode == 4 and "something has changed: cores was 1" in refused.stderr
+    record.write_text(untouched)
+
     done = run_bench(*options, "--resume", str(output))
     assert done.returncode == 0, done.stdout + done.stderr
     after = last_session(read_rows(output / "rows.jsonl"))

@@ -142,11 +142,11 @@ def test_what_decides_a_figure_must_not_differ(change: Callable[[Row], None], sa
 def test_a_cpu_must_be_the_same_only_where_it_is_what_was_measured():
     def records(gpu: str | None) -> list[list[Row]]:
         one, two = (shard(i, 2, CASES[i], gpu=gpu) for i in (1, 2))
-        two[0]["environment"]["cpu"] = "Another CPU"
+        two[0]["environment"] |= {"cpu": "Another CPU", "cores": 16}
         return [one, two]
 
     merge(records("NVIDIA H200"))
-    assert "cpu ('Test CPU', 'Another CPU')" in refused(*records(None))
+    assert "cpu ('Test CPU', 'Another CPU') and cores (2, 16)" in refused(*records(None))
 
 
 @pytest.fixture

@@ -71,6 +71,12 @@ def test_a_timing_that_cannot_be_trusted_gives_no_verdict(values: dict[str, Any]
     assert pair.why.startswith(why)
 
 
+def test_a_gate_that_b_did_not_judge_is_told():
+    before, after = (run(name, *timed(FAST, 10.0)) for name in "ab")
+    after = [row for row in after if row.get("question") != "accuracy"]
+    assert ("warn", True) in [(each.level, "B did not judge it" in each.text) for each in told(compare(before, after))]
+
+
 def test_a_case_that_crashed_in_one_run_was_not_timed_there():
     crash = [build(FAST), row(FAST, "speed", outcome="error", reason="CUDA error: an illegal access")]
     pair = only_pair(timed(FAST, 10.0), crash)

@@ -56,6 +56,15 @@ def test_a_case_that_stayed_the_same_or_came_back_is_not_told(tmp_path: Path):
     assert judge(back, "s039") == [] and ("regression", "device time") in kinds(back, "s029")
 
 
+def test_a_cell_that_never_ran_does_not_make_those_left_out_vanish(tmp_path: Path):
+    """With -k a night has fewer cases; that its backend cannot do INT8 was so before."""
+    refused = row(case("pytorch", "int8"), "matrix", outcome="skipped", reason="needs a graph")
+    everything = (build(FAST), card_speed(FAST, 2.0), build(OTHER), card_speed(OTHER, 8.0), refused)
+    append(tmp_path, night(0, *everything))
+    append(tmp_path, night(1, build(FAST), card_speed(FAST, 2.0), build(INT8), card_speed(INT8, 2.0), refused))
+    assert kinds(load(tmp_path), "s001") == []
+
+
 def test_later_sessions_do_not_count(tmp_path: Path):
     nights(tmp_path, slow_from=25)
     assert judge(load(tmp_path), "s024") == []

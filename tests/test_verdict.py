@@ -1,6 +1,7 @@
 import pytest
 
 from reports.recommend import Recommendation, recommend
+from reports.status import Status, exit_status
 from reports.verdict import find
 from tests.report_rows import accuracy, answered, build, card_speed, case, end_row, metric, row, session_row, speed
 
@@ -62,8 +63,16 @@ def test_an_error_is_named_with_the_first_line_of_what_happened() -> None:
     assert text.endswith("the speed question stopped with an error: RuntimeError: out of memory")
 
 
+def test_a_regression_night_and_one_with_nothing_to_run_say_so_and_nothing_else_of_the_status() -> None:
+    rows = [*_session(*answered(ORT, 50.0))[:-1], end_row(7)]
+    assert not _texts(rows, "fail") and any("history said" in text for text in _texts(rows, "info"))
+    idle = [session_row(), row(ORT, "matrix", outcome="skipped", reason="no ONNX Runtime"), end_row(5)]
+    assert _texts(idle, "fail") == ["Nothing that was asked for can run on this machine."]
+
+
 def test_another_scored_engine_than_the_timed_one_is_a_failure() -> None:
     rows = _session(build(INT8), speed(INT8, 30.0), accuracy(INT8, 0.99, engine="another"))
+    assert exit_status(rows) == Status.GATE_FAILED
     assert _texts(rows, "fail") == ["yolov8n onnxruntime INT8 (batch 8): scored engine is not the timed engine"]
 
 
@@ -305,9 +314,12 @@ def test_an_engine_that_proves_nothing_is_not_recommended(against: list[dict], w
     assert words in choice.text
 
 
-def test_overlapping_intervals_are_a_tie() -> None:
-    choice = _choice(_session(*answered(ORT, 50.0), *answered(FP16, 49.7)))
+@pytest.mark.parametrize(("p50", "spread"), [(49.7, 0.01), (51.0, 0.001)])
+def test_engines_closer_than_two_runs_are_a_tie(p50: float, spread: float) -> None:
+    other = [build(FP16), speed(FP16, p50, spread=spread), accuracy(FP16, 0.99)]
+    choice = _choice(_session(build(ORT), speed(ORT, 50.0, spread=spread), accuracy(ORT, 1.0), *other))
     assert choice.tie
+    assert "onnxruntime FP32 100.0\u202f%" in choice.text and "onnxruntime FP16 99.0\u202f%" in choice.text
     assert set(choice.engines) == {"onnxruntime FP32", "onnxruntime FP16"}
     assert choice.text.startswith("A tie:")
     assert choice.runner_up == "pytorch FP32 (100 img/s, 1.00×)"
@@ -332,6 +344,48 @@ def test_a_pass_that_is_not_certain_is_recommended_with_that_doubt() -> None:
     choice = _choice(_session(*answered(INT8, 20.0, 0.983)))
     assert choice.engines == ("onnxruntime INT8",)
     assert "The interval reaches below 98\u202f%" in choice.text
+
+
+def test_a_gated_metric_that_is_better_and_less_certain_is_a_doubt_too() -> None:
+    metrics = [metric("agreement", 0.985, spread=0.004), metric("top-1", 0.99, spread=0.03)]
+    rows = _session(build(INT8), speed(INT8, 20.0), accuracy(INT8, 0.985, metrics=metrics))
+    assert "The interval of top-1 (96.0–102.0) reaches below 98\u202f%" in _choice(rows).text
+    assert any("Passed, but not with certainty" in text for text in _texts(rows, "info"))
+
+
+def test_where_every_engine_of_a_model_is_uncertain_it_is_said_once() -> None:
+    rows = _session(*answered(INT8, 20.0, 0.985), *answered(FP16, 30.0, 0.985))
+    assert any(text.endswith("98\u202f%): every engine of yolov8n.") for text in _texts(rows, "info"))
+
+
+def test_a_disturbed_baseline_makes_the_speedup_rough() -> None:
+    shared = {"card": {"foreign": "1 process beside ours computed on the card"}}
+    choice = _choice([*_session(*answered(ORT, 50.0)), speed(BASELINE, 80.0, **shared)])
+    assert "while the baseline was timed, so that the speed-up is rough" in choice.text
+
+
+def test_a_refuted_baseline_gives_no_speedup() -> None:
+    lie = row(BASELINE, "build", build(BASELINE)["values"], outcome="failed", reason="it computes in TF32")
+    rows = [*_session(*answered(ORT, 50.0)), lie]
+    assert "×" not in _choice(rows).text
+    assert "yolov8n, batch 8: no speed-up, because pytorch FP32 cannot be trusted in this run." in _texts(rows, "warn")
+
+
+def test_exactly_the_gate_passes_on_the_page_as_it_did_in_the_run() -> None:
+    ratio = (49 / 68) / (50 / 68)  # 0.98 but for the last bit
+    assert ratio < 0.98
+    rows = _session(*answered(INT8, 20.0), accuracy(INT8, ratio, outcome="passed"))
+    assert not _texts(rows, "fail") and _choice(rows).engines == ("onnxruntime INT8",)
+    assert "keeps 98.0\u202f%" in _choice(rows).text
+
+
+def test_the_fastest_of_the_unjudged_is_one_that_can_be_trusted() -> None:
+    judged = {"judged": False, "metrics": [metric("top-1", 1.0, gated=False)]}
+    broken = row(FP16, "speed", speed(FP16, 0.05)["values"], outcome="failed", reason="3.20 of the card's peak")
+    rows = [session_row(), speed(BASELINE, 80.0), speed(ORT, 50.0), accuracy(ORT, 1.0, **judged), broken]
+    text = _choice(rows).text
+    assert "The fastest is onnxruntime FP32" in text
+    assert "Not to be trusted: onnxruntime FP16" in text and "failed its speed question: 3.20 of" in text
 
 
 def test_an_unsteady_winner_is_recommended_with_that_warning() -> None:
