@@ -127,7 +127,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     try:
         run.start()
-    except (BenchError, ReportError) as error:
+    except (BenchError, ReportError, CaseFailedError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
@@ -169,7 +169,10 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run = session.config.stash.get(BENCH, None)
-    if run is None or not run.started:
+    if run is None:
+        return
+    if not run.started:
+        run.close()
         return
     try:
         # Interrupted, broken, nothing to run: pytest's own words for it stay.
@@ -182,6 +185,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     except ReportError as error:
         run.report_error = str(error)
         session.exitstatus = max(int(exitstatus), int(pytest.ExitCode.TESTS_FAILED))
+    finally:
+        run.close()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -6,6 +6,7 @@ crash can do: a last line that was cut off.
 """
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -17,9 +18,11 @@ from typing import Any, Self
 from reports.errors import ReportError
 from reports.rows import CaseRow, EndRow, ResumeRow, Row, SessionRow, row_fault
 
+NO_SESSION = "the first row must describe the session"
+
 
 class Recorder:
-    """Appends rows to one file. One process writes a file at a time; any number may read it.
+    """Appends rows to one file. One recorder writes a file at a time, another is refused; any number may read it.
 
     Opening creates the folders that are missing. Every failure of the disk is a `ReportError` that names
     the file; the rows written before it stay whole.
@@ -32,6 +35,15 @@ class Recorder:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise _disk_error("cannot open the record", self.path, error) from error
+        try:
+            # The kernel lets go of it with the process, however that ends.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.close()
+            raise ReportError(
+                f"{self.path}: another run is writing this record",
+                mend="wait for it, or end it, or give another folder (--output)",
+            ) from error
         try:
             self._continue_existing()
         except OSError as error:
@@ -86,7 +98,10 @@ class Recorder:
             return
         with self.path.open("rb") as existing:
             first = _parse(existing.readline())
-        if fault := "it is no JSON object" if first is None else row_fault(first):
+        fault = "it is no JSON object" if first is None else row_fault(first)
+        if not fault and first and first["kind"] != "session":
+            fault = NO_SESSION
+        if fault:
             raise _foreign(self.path, 1, fault)
         if os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")
@@ -119,7 +134,7 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
             continue
         fault = "it is no JSON object" if row is None else row_fault(row)
         if not fault and number == 1 and row and row["kind"] != "session":
-            fault = "the first row must describe the session"
+            fault = NO_SESSION
         if row is None or fault:
             raise _foreign(path, number, fault or "")
         rows.append(row)

@@ -187,6 +187,17 @@ def test_an_output_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path
     assert "how to mend it" in done.stderr
 
 
+def test_a_start_that_fails_leaves_no_record_and_ends(cache: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    where = ("--output", str(tmp_path / "output"))
+    done = run_bench(*CLIP, "--engine-cache", str(tmp_path / "file" / "cache"), *where)
+    assert done.returncode == 4
+    assert "the engine cache cannot be written" in done.stderr and "how to mend it" in done.stderr
+    assert not (tmp_path / "output" / "rows.jsonl").exists()
+    again = run_bench(*CLIP, "-k", "pytorch", "--engine-cache", str(cache), *where)
+    assert again.returncode == 0
+
+
 def test_a_full_disk_ends_the_run_and_keeps_what_was_measured(
     first: tuple[subprocess.CompletedProcess[str], Path], cache: Path, tmp_path: Path
 ):

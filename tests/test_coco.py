@@ -126,6 +126,19 @@ def test_zero_shot_crops_carry_the_name_of_their_category(coco: tuple[Path, Path
     assert data.evaluation.load(1).shape == (97, 77, 3)  # 80 × 60 and a margin of 8 on each side
 
 
+def test_a_picture_under_two_names_does_not_calibrate(coco: tuple[Path, Path]):
+    images, annotations = coco
+    (images / "001.jpg").write_bytes((images / "004.jpg").read_bytes())
+    data = detection_set(images, annotations, CLASSES)
+    assert data.calibration.ids == (3, 5) and data.evaluation.ids == (0, 2, 4)
+    crops = zero_shot_set(images, annotations)
+    assert crops.calibration.ids == (4, 6) and crops.evaluation.ids == (1, 3, 5)
+    for one, other in ((3, 0), (5, 2)):
+        (images / f"00{one}.jpg").write_bytes((images / f"00{other}.jpg").read_bytes())
+    with pytest.raises(BenchError, match="calibration set holds no image"):
+        detection_set(images, annotations, CLASSES)
+
+
 def test_overlap_and_emptiness_are_refused_in_words():
     with pytest.raises(BenchError, match="share 2 of 3 images: 1, 2"):
         refuse_overlap([1, 2, 9], [1, 2, 3], "images")

@@ -160,6 +160,29 @@ def test_rebuild_builds_once_a_session(tmp_path: Path):
     assert not second.cached  # this session built it, if not just now
 
 
+def test_rebuild_builds_once_for_all_processes_of_a_session(tmp_path: Path):
+    build, shared = Builder(), tmp_path / "session"
+    shared.mkdir()
+    EngineCache(tmp_path / "cache").get("case", "f", {}, build)
+    for _ in range(2):
+        artifact = EngineCache(tmp_path / "cache", rebuild=True, rebuilt=shared).get("case", "f", {}, build)
+        assert not artifact.cached
+    assert build.calls == 2
+
+
+def test_what_a_builder_lacks_is_not_blamed_on_the_cache(tmp_path: Path):
+    def no_compiler(_path: Path) -> dict[str, object]:
+        raise FileNotFoundError(2, "No such file or directory", "g++")
+
+    def full(_path: Path) -> dict[str, object]:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(RuntimeError, match=r"FileNotFoundError.*g\+\+"):
+        EngineCache(tmp_path).get("case", "f", {}, no_compiler)
+    with pytest.raises(BenchError, match=r"cannot be written.*No space"):
+        EngineCache(tmp_path).get("case", "f", {}, full)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("builder crashed"), KeyboardInterrupt()])
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path, error: BaseException):
     def fail(path: Path) -> dict[str, object]:

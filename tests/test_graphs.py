@@ -3,15 +3,20 @@
 import importlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from fixtures import graphs, workbench
+from fixtures.backends.base import Built, Engine, Job
+from fixtures.backends.pytorch_eager import ModuleEngine, PyTorchEager
 from fixtures.hashing import sha256_of_code
 from fixtures.matrix import Case
 from fixtures.opening import open_workbench
 from fixtures.options import Options
+from fixtures.sources import Sources
 from fixtures.suite import choose_suite
 from tests.making import raw_options
 
@@ -71,6 +76,30 @@ def test_an_engine_of_other_code_is_not_used(package: str, tmp_path: Path, monke
     monkeypatch.setattr(workbench, "sha256_of_code", _changed(package))
     _load(FP32, tmp_path)
     assert _kinds(tmp_path) == ["clip-text-pytorch-fp32"] * 2
+
+
+@pytest.mark.parametrize(("precision", "again"), [("fp32", 1), ("int8", 2)])
+def test_an_engine_that_calibrates_by_itself_is_one_of_its_calibration(
+    precision: str, again: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As Ultralytics' export does: no graph tells what it was calibrated on."""
+
+    class Own(PyTorchEager):
+        def build(self, job: Job, path: Path) -> Built:
+            path.write_bytes(b"".join(each.numpy().tobytes() for each in job.calibration()))
+            return Built({precision: 1})
+
+        def load(self, job: Job, path: Path) -> Engine:
+            return ModuleEngine(lambda inputs: inputs, torch.float32, "cpu")
+
+    monkeypatch.setattr(workbench, "backend", lambda _name: Own())
+    case = replace(FP32, precision=precision)
+    _load(case, tmp_path)
+    _load(case, tmp_path)
+    assert len(_kinds(tmp_path)) == 1
+    monkeypatch.setattr(Sources, "calibration_items", lambda *_: ("another prompt",))
+    _load(case, tmp_path)
+    assert len(_kinds(tmp_path)) == again
 
 
 def test_code_is_its_python_files_and_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

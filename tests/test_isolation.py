@@ -138,6 +138,12 @@ def test_an_interrupted_run_is_resumed(how: signal.Signals, cache: Path, tmp_pat
     record.write_text(untouched.replace('"cores": ', '"cores": 1'))
     refused = run_bench(*options, "--resume", str(output))
     assert refused.returncode == 4 and "something has changed: cores was 1" in refused.stderr
+    session, rest = untouched.split("\n", 1)
+    described = json.loads(session)
+    described["suite"]["clip"]["sha256"] = "another"
+    record.write_text(f"{json.dumps(described)}\n{rest}")
+    refused = run_bench(*options, "--resume", str(output))
+    assert refused.returncode == 4 and "began with other weights or data: clip" in refused.stderr
     record.write_text(untouched)
 
     done = run_bench(*options, "--resume", str(output))

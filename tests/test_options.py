@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,18 @@ def test_without_real_weights_the_embedded_suite_runs_and_says_why(nothing_found
     assert "no yolov8n.pt and no COCO" in suite.why
     assert not suite.download
     assert [slot.reason for slot in suite.models()] == ["", "", ""]
+
+
+@pytest.mark.parametrize("place", ["settings.json", "Ultralytics/settings.json"])
+def test_ultralytics_settings_are_found_where_its_versions_keep_them(nothing_found: Path, place: str):
+    settings = nothing_found / "empty" / place
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"datasets_dir": str(nothing_found / "data"), "weights_dir": str(nothing_found)}))
+    (nothing_found / "yolov8n.pt").touch()
+    (nothing_found / "data/coco/images/val2017").mkdir(parents=True)
+    (nothing_found / "data/coco/annotations").mkdir()
+    (nothing_found / "data/coco/annotations/instances_val2017.json").touch()
+    assert choose_suite(_options(), nothing_found / "elsewhere").name == "real"
 
 
 def test_weights_and_data_in_their_usual_places_make_the_suite_real(nothing_found: Path):

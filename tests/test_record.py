@@ -28,6 +28,22 @@ def test_rows_come_back_in_order_from_folders_that_did_not_exist(tmp_path: Path)
     assert read_rows(path) == rows
 
 
+def test_a_record_that_is_being_written_is_refused_to_another_run(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with Recorder(path) as recorder:
+        recorder.write(session_row())
+        with pytest.raises(ReportError, match=r"(?s)another run is writing.*--output"):
+            Recorder(path)
+    Recorder(path).close()
+
+
+def test_a_record_that_does_not_begin_with_its_session_is_not_continued(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(end_row()) + "\n")
+    with pytest.raises(ReportError, match="the first row must describe the session"):
+        Recorder(path)
+
+
 def test_a_row_is_readable_before_the_recorder_closes(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     with Recorder(path) as recorder:

@@ -7,6 +7,7 @@ import torch
 
 from fixtures.backends.base import Built, EngineOptions, Job
 from fixtures.backends.catalogue import why_not
+from fixtures.backends.tensorrt_python import TensorRTDynamic
 from fixtures.backends.trt_build import Typing, typing_of
 from fixtures.backends.trt_timings import keep_timings, kept_by, use_timings, with_known_timings
 from fixtures.errors import BenchError
@@ -118,6 +119,14 @@ def test_a_build_says_how_much_it_knew_when_it_began(tmp_path: Path):
     assert with_known_timings(path, build) == Built({"fp16": 3}, ("a note",), known_timings_bytes=282_000)
     # As ONNX Runtime's provider keeps them.
     assert with_known_timings(tmp_path, build).known_timings_bytes == 282_000
+
+
+@pytest.mark.parametrize(("largest", "profile"), [(1, (1, 1, 8)), (4, (1, 4, 8)), (32, (1, 32, 32))])
+def test_a_dynamic_engine_takes_the_batch_that_scores_it(largest: int, profile: tuple[int, int, int]):
+    case = Case("small", "detection", "tensorrt-dynamic", "fp32", 1)
+    options = EngineOptions(max_batch=largest)
+    job = Job(case, "cuda", torch.nn.Identity, None, torch.zeros(1, 3, 32, 32), options)
+    assert tuple(shape[0] for shape in TensorRTDynamic().shapes(job)) == profile
 
 
 @pytest.fixture(scope="module")
