@@ -4,7 +4,19 @@ import pytest
 import torch
 from torch import nn
 
-from fixtures.ceilings import Ceiling, ceiling_of, flops_per_image, is_broken, measure_ceiling, share_of_peak
+from fixtures import card
+from fixtures.card import CardBench
+from fixtures.ceilings import (
+    Ceiling,
+    Traffic,
+    ceiling_of,
+    flops_per_image,
+    is_broken,
+    measure_ceiling,
+    share_of_bandwidth,
+    share_of_peak,
+    traffic_of,
+)
 
 TURING = "NVIDIA GeForce RTX 2080 Ti"
 
@@ -18,9 +30,21 @@ def known(name: str) -> Ceiling:
 def test_a_card_is_known_by_the_name_that_old_and_new_drivers_give_it():
     assert known("GeForce RTX 2080 Ti") is known(TURING)
     assert known("NVIDIA H200").operations_per_s["int8"] == 1979e12
+    # The SXM card, as PyTorch and NVML name it.
+    assert known("NVIDIA H100 80GB HBM3").bytes_per_s == 3.35e12
 
 
-@pytest.mark.parametrize("name", ["NVIDIA H200 NVL", "NVIDIA GeForce RTX 2080", "NVIDIA H200 MIG 1g.18gb", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NVIDIA H200 NVL",
+        "NVIDIA H100 PCIe",
+        "NVIDIA H100 NVL",
+        "NVIDIA GeForce RTX 2080",
+        "NVIDIA H200 MIG 1g.18gb",
+        "",
+    ],
+)
 def test_a_card_that_is_only_similar_is_not_known(name):
     assert ceiling_of(name) is None
 
@@ -60,12 +84,56 @@ def test_known_peaks_agree_with_what_the_chips_can_do_in_a_clock():
     # Operations a clock and multiprocessor, from NVIDIA's whitepapers on Turing and on the H100.
     for name, multiprocessors, a_clock in (
         (TURING, 68, {"fp32": 128, "fp16": 1024, "int8": 2048}),
+        ("NVIDIA H100 80GB HBM3", 132, {"fp32": 256, "fp16": 4096, "int8": 8192}),
         ("NVIDIA H200", 132, {"fp32": 256, "fp16": 4096, "int8": 8192}),
     ):
         card = known(name)
         for precision, operations in a_clock.items():
             computed = multiprocessors * operations * card.clocks_mhz[precision] * 1e6
             assert card.operations_per_s[precision] == pytest.approx(computed, rel=0.005), (name, precision)
+
+
+class LookedUp(nn.Module):
+    """A table of which one row is read, then a layer whose weights all are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(1000, 8)
+        self.layer = nn.Linear(8, 5)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.table(ids)[:, 0])
+
+
+def test_the_traffic_is_the_weights_and_what_crosses_the_boundary():
+    traffic = traffic_of(LookedUp(), torch.zeros(4, 3, dtype=torch.int64))
+    assert traffic == Traffic(weights=40, boundary_bytes=3 * 8 + 5 * 4)
+    # The weights are read once for the whole batch, the rest for each image.
+    assert traffic.per_image("fp32", 1) == 160 + 44
+    assert traffic.per_image("fp16", 8) == 10 + 44
+    assert traffic.per_image("int8", 8) == 5 + 44
+
+
+def test_at_batch_1_a_vision_transformer_is_bound_by_its_weights():
+    """ViT-B/32 in FP16 on a 2080 Ti: its memory allows 3 508 images a second at batch 1, its tensor cores 12 929."""
+    traffic, turing = Traffic(87_490_560, 224 * 224 * 3 * 4 + 512 * 4), known(TURING)
+    for batch, memory, compute in ((1, 0.855, 0.232), (8, 0.109, 0.232)):
+        shares = (
+            share_of_bandwidth(3000, traffic.per_image("fp16", batch), turing),
+            share_of_peak(3000, 8.818e9, "fp16", turing),
+        )
+        assert shares == pytest.approx((memory, compute), abs=1e-3)
+
+
+def test_a_row_gets_both_shares_and_memory_breaks_no_reading(monkeypatch):
+    monkeypatch.setattr(CardBench, "__init__", lambda _: None)
+    monkeypatch.setattr(card.torch.cuda, "get_device_name", lambda: TURING)
+    bench = CardBench()  # type: ignore[call-arg]
+    values = bench.peak(1000, 8.8e9, "fp16", None, bytes_per_image=1e9)
+    assert values["share_of_peak"] == pytest.approx(1000 * 8.8e9 / 114e12)
+    assert values["share_of_bandwidth"] == pytest.approx(1000 * 1e9 / 616e9) and not values["above_peak"]
+    assert values["bytes_per_image"] == 1e9
+    assert "share_of_bandwidth" not in bench.peak(1000, 8.8e9, "fp16", None)
 
 
 def test_a_convolution_counts_two_for_each_multiplication_and_addition():

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from fixtures.backends import catalogue
+from fixtures.backends import catalogue, trtexec
+from fixtures.compatibility import MODELOPT_ONNX_MODULES
 from fixtures.doctor import has_kernels, load, mend
+from fixtures.doctor import trtexec as found_trtexec
 from fixtures.doctor_text import WIDTH, as_text
 from fixtures.gpu import Gpu, limits
 
@@ -27,7 +30,10 @@ def doctor(*arguments: str, path: Path | None = None) -> subprocess.CompletedPro
 
 def found_on_turing(torch: str, cuda: str, **packages: str) -> dict:
     """What the examination of a machine with a 2080 Ti gives."""
-    names = ("torch", "onnxruntime", "onnxruntime-gpu", "tensorrt", "torch-tensorrt", "tensorrt-cu12", "tensorrt-cu13")
+    names = (
+        "torch", "onnxruntime", "onnxruntime-gpu", "tensorrt", "torch-tensorrt", "tensorrt-cu12", "tensorrt-cu13",
+        "nvidia-modelopt",
+    )  # fmt: skip
     found = {
         "machine": {"python": "3.11.7", "executable": "/usr/bin/python", "platform": "Linux"},
         "gpu": asdict(CARD),
@@ -38,6 +44,7 @@ def found_on_turing(torch: str, cuda: str, **packages: str) -> dict:
         "torch": {"version": torch, "cuda": cuda, "sees": CARD.name},
         "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"],
         "trtexec": "",
+        "modelopt_onnx_absent": list(MODELOPT_ONNX_MODULES[1:]),
         "limits": [asdict(limit) for limit in limits(CARD)],
         "cells": [
             {"backend": "tensorrt", "precision": "fp32", "only": [], "reason": "TensorRT is absent"},
@@ -69,6 +76,7 @@ def test_its_json_holds_the_same():
     assert [cell["backend"] for cell in found["cells"]] == ["pytorch"] * 3 + ["onnxruntime"] * 3
     assert all(cell["reason"] and "cannot be asked" not in cell["reason"] for cell in found["cells"])
     assert "CUDA_VISIBLE_DEVICES" in found["mend"][0]["what"]
+    assert "nvidia-modelopt" in found["packages"]
 
 
 @pytest.mark.parametrize("arguments", [["--backends", "tensorflow"], ["--device", "tpu"], ["--nonsense"]])
@@ -121,6 +129,78 @@ def test_a_whole_machine_has_nothing_to_mend():
     found = found_on_turing("2.5.1+cu121", "12.1", **complete)
     assert found["mend"] == []
     assert "nothing: all that the card needs is here" in as_text(found)
+
+
+def test_an_absent_onnxruntime_comes_with_the_extra_that_holds_it():
+    """It is no dependency of the project itself: `pip install .` would leave it absent."""
+    here = found_on_turing("2.5.1", "12.4") | {"device": "cpu", "providers": []}
+    (advice,) = mend(here)
+    assert advice.pip == ("pip install '.[cpu]'",)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert any(each.startswith("onnxruntime>") for each in project["optional-dependencies"]["cpu"])
+    assert not any(each.startswith("onnxruntime") for each in project["dependencies"])
+
+
+def _advised(found: dict, what: str) -> dict:
+    """The one advice that speaks of `what`."""
+    (advice,) = [each for each in found["mend"] if what in each["what"]]
+    return advice
+
+
+GPU_EXTRA = {"torch-tensorrt": "2.14.0", "tensorrt": "11.1.0.106", "onnxruntime-gpu": "1.32.0"}
+
+
+def test_what_int8_needs_is_advised_where_it_is_of_use():
+    found = found_on_turing("2.14.1", "13.0", **GPU_EXTRA)
+    assert _advised(found, "nvidia-modelopt is absent")["pip"] == ("pip install nvidia-modelopt",)
+    # Torch-TensorRT 2.5 has no INT8, and pip would move this PyTorch to get nvidia-modelopt.
+    assert not any("modelopt" in each["what"] for each in found_on_turing("2.5.1+cu121", "12.1")["mend"])
+
+
+def test_what_ultralytics_needs_with_tensorrt_11_is_advised():
+    found = found_on_turing("2.14.1", "13.0", **GPU_EXTRA, **{"nvidia-modelopt": "0.46.0"})
+    assert not any("nvidia-modelopt is absent" in each["what"] for each in found["mend"])
+    advice = _advised(found, "Ultralytics")
+    assert "without onnx_graphsurgeon" in advice["what"]
+    assert advice["pip"] == ('pip install "nvidia-modelopt[onnx]>=0.44"',)
+    old = found_on_turing("2.8.0", "12.8", **{"tensorrt-cu12": "10.12.0", "nvidia-modelopt": "0.46.0"})
+    assert not any("Ultralytics" in each["what"] for each in old["mend"])
+
+
+def test_a_tensorrt_that_one_of_two_engines_cannot_use_is_told():
+    advice = _advised(found_on_turing("2.14.1", "13.0", **GPU_EXTRA), "onnxruntime-tensorrt needs TensorRT 10")
+    assert "here is 11.1.0.106, as torch-tensorrt 2.14.0 brings it" in advice["what"] and not advice["pip"]
+    early = GPU_EXTRA | {"torch-tensorrt": "2.12.1", "tensorrt": "10.16.1"}
+    assert not any(
+        "onnxruntime-tensorrt" in each["what"] for each in found_on_turing("2.12.0", "13.0", **early)["mend"]
+    )
+
+
+def _command(path: Path, prints: str) -> Path:
+    path.write_text(f"#!/bin/sh\necho '{prints}'\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_trtexec_is_looked_for_where_its_backend_looks(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.delenv("TRTEXEC", raising=False)
+    monkeypatch.setattr(trtexec, "USUAL_PLACE", tmp_path / "usual")
+    assert found_trtexec() == ""
+    usual = _command(tmp_path / "usual", "&&&& RUNNING TensorRT.trtexec [TensorRT v100300] # trtexec --help")
+    assert found_trtexec() == f"{usual}, TensorRT 10.3.0"
+    chosen = _command(tmp_path / "chosen", "&&&& RUNNING TensorRT.trtexec [TensorRT v8601] # trtexec --help")
+    monkeypatch.setenv("TRTEXEC", str(chosen))
+    assert found_trtexec() == f"{chosen}, TensorRT 8.6.1"
+    monkeypatch.setenv("TRTEXEC", str(_command(tmp_path / "mute", "no banner")))
+    assert "does not say which TensorRT it is" in found_trtexec()
+    monkeypatch.setenv("TRTEXEC", str(tmp_path / "nowhere"))
+    assert "does not run" in found_trtexec()
+
+
+def test_tox_hands_the_choice_of_trtexec_on():
+    lines = (ROOT / "tox.ini").read_text(encoding="utf-8").partition("pass_env =")[2].partition("\n\n")[0].split()
+    assert trtexec.VARIABLE in lines
 
 
 def test_an_onnxruntime_for_another_cuda_is_mended():

@@ -263,3 +263,29 @@ def test_a_negative_limit_is_refused(tmp_path: Path):
 def test_the_manifest_says_what_the_engine_was_made_from(tmp_path: Path):
     path = EngineCache(tmp_path).get("case", "f", {"precision": "int8"}, Builder()).path
     assert json.loads((path.parent / MANIFEST).read_text())["ingredients"] == {"precision": "int8"}
+
+
+@pytest.mark.parametrize("damage", ["truncate", "delete", "swap"])
+def test_files_that_an_engine_consists_of_are_checked_with_it(tmp_path: Path, damage: str):
+    builds = []
+
+    def build(path: Path) -> dict[str, object]:
+        builds.append(path)
+        path.write_text("graph")
+        (path.parent / "plans").mkdir()
+        (path.parent / "plans" / "one").write_text("a plan of TensorRT")
+        (path.parent / "compiled").write_text("a compiler's own")
+        return {"files": ["plans/one"]}
+
+    first = EngineCache(tmp_path).get("case", "f", {}, build)
+    assert first.size_bytes == len("graph") + len("a plan of TensorRT")
+    (first.path.parent / "compiled").write_text("more")
+    found = EngineCache(tmp_path).get("case", "f", {}, build)
+    assert found.cached and found.sha256 == first.sha256
+    plan = first.path.parent / "plans" / "one"
+    if damage == "delete":
+        plan.unlink()
+    else:
+        plan.write_text("a plan" if damage == "truncate" else "another of TensorR")
+    again = EngineCache(tmp_path).get("case", "f", {}, build)
+    assert not again.cached and len(builds) == 2 and again.sha256 == first.sha256

@@ -16,11 +16,39 @@ HEAVY = {"torch", "ultralytics", "transformers", "onnxruntime", "onnx", "pandas"
 # What a room hands things to, it does not know.
 FORBIDDEN = {
     "reports": ("fixtures", "bench", "torch", "pytest"),
-    "fixtures/scoring": ("fixtures.backends", "fixtures.instruments", "fixtures.engines", "reports", "pytest"),
-    "fixtures/instruments": ("fixtures.backends", "fixtures.scoring", "fixtures.engines", "reports", "pytest"),
-    "fixtures/backends": ("fixtures.engines", "fixtures.scoring", "fixtures.instruments", "reports", "pytest"),
+    "fixtures/scoring": (
+        "fixtures.backends",
+        "fixtures.instruments",
+        "fixtures.engines",
+        "fixtures.artifact",
+        "reports",
+        "pytest",
+    ),
+    "fixtures/instruments": (
+        "fixtures.backends",
+        "fixtures.scoring",
+        "fixtures.engines",
+        "fixtures.artifact",
+        "reports",
+        "pytest",
+    ),
+    "fixtures/backends": (
+        "fixtures.engines",
+        "fixtures.artifact",
+        "fixtures.scoring",
+        "fixtures.instruments",
+        "reports",
+        "pytest",
+    ),
     "fixtures/precision": ("fixtures.backends", "fixtures.models", "fixtures.datasets", "reports", "pytest"),
-    "fixtures/models": ("fixtures.backends", "fixtures.precision", "fixtures.engines", "reports", "pytest"),
+    "fixtures/models": (
+        "fixtures.backends",
+        "fixtures.precision",
+        "fixtures.engines",
+        "fixtures.artifact",
+        "reports",
+        "pytest",
+    ),
     "fixtures/datasets": ("fixtures.models", "fixtures.backends", "fixtures.precision", "reports", "pytest"),
 }
 

@@ -11,7 +11,9 @@ import torch
 
 from fixtures.backends import onnx_runtime_tensorrt as provider
 from fixtures.backends.base import EngineOptions, Job
-from fixtures.backends.onnx_runtime_tensorrt import OnnxRuntimeTensorRT, fix_batch, leftovers, typed_layers
+from fixtures.backends.onnx_runtime_tensorrt import OnnxRuntimeTensorRT, fix_batch, leftovers, plans_beside
+from fixtures.backends.trt_inspect import WeightCount
+from fixtures.backends.typed_layers import checked_by_size, typed_layers
 from fixtures.errors import BenchError
 from fixtures.matrix import Case
 from fixtures.precision.fp16 import to_fp16
@@ -153,3 +155,21 @@ def test_a_real_session_answers_like_the_graph(precision: str, tmp_path: Path):
     answer = backend.load(job, path)(images.cuda()).cpu()
     tolerance = float(abs(expected).max()) * {"fp32": 1e-4, "fp16": 2e-2}[precision]
     torch.testing.assert_close(answer, torch.from_numpy(expected), rtol=0, atol=tolerance)
+
+
+def test_the_plans_are_part_of_the_engine(tmp_path: Path):
+    path = tmp_path / "model.onnx"
+    plans = tmp_path / provider.CACHE_FOLDER
+    plans.mkdir()
+    with pytest.raises(BenchError, match="kept no TensorRT plan"):
+        plans_beside(path)
+    for name in ("b.engine", "a.engine"):
+        (plans / name).touch()
+    assert plans_beside(path) == ("tensorrt/a.engine", "tensorrt/b.engine")
+
+
+def test_plans_too_large_for_what_was_ordered_are_told():
+    counted = WeightCount(layers=10, weights=10_000_000)
+    ordered = {"fp16": 9, "fp32": 1}
+    assert checked_by_size(ordered, 21_000_000, counted) == ordered
+    assert checked_by_size(ordered, 42_000_000, counted) == {"fp32": 10}

@@ -64,6 +64,9 @@ def test_the_plan_lies_behind_ultralytics_metadata(tmp_path: Path):
     assert plan_of(path) == b"plan"
 
 
+CORRUPT = b"half a timing ca"
+
+
 class _Timings:
     """TensorRT's timing cache, as far as the builder's settings use it."""
 
@@ -71,6 +74,7 @@ class _Timings:
         self.content = content
 
     def combine(self, other: "_Timings", ignore_mismatch: bool) -> None:
+        assert isinstance(other, _Timings)
         self.content += other.content
 
     def serialize(self) -> bytes:
@@ -78,14 +82,18 @@ class _Timings:
 
 
 class _Config:
-    def __init__(self, same_card: bool) -> None:
+    def __init__(self, same_card: bool, makes_any: bool = True) -> None:
         self._same_card = same_card
+        self._makes_any = makes_any
         self.timings: _Timings | None = None
 
-    def create_timing_cache(self, content: bytes) -> _Timings:
-        return _Timings(content)
+    def create_timing_cache(self, content: bytes) -> _Timings | None:
+        # TensorRT answers nullptr where it cannot read the content (NVIDIA/TensorRT shared/utils/cacheUtils.cpp).
+        return _Timings(content) if self._makes_any and content != CORRUPT else None
 
     def set_timing_cache(self, timings: _Timings, ignore_mismatch: bool) -> bool:
+        # A reference in C++: the binding raises TypeError for None.
+        assert isinstance(timings, _Timings)
         accepted = self._same_card or not timings.content
         self.timings = timings if accepted else self.timings
         return accepted
@@ -103,6 +111,35 @@ def test_timings_of_another_card_are_not_used_and_those_of_other_builds_are_not_
     timings.content += b"+new"
     keep_timings(config, timings, path)
     assert path.read_bytes() == kept
+
+
+def test_a_corrupt_file_of_timings_costs_the_timings_and_no_build(tmp_path: Path):
+    path = tmp_path / "timings.cache"
+    path.write_bytes(CORRUPT)
+    config = _Config(same_card=True)
+    timings = use_timings(config, path)
+    assert timings.content == b"" and config.timings is timings
+    timings.content += b"+new"
+    keep_timings(config, timings, path)
+    # The next build finds a sound one.
+    assert path.read_bytes() == b"+new"
+
+
+def test_a_file_that_another_build_corrupted_meanwhile_is_replaced(tmp_path: Path):
+    path = tmp_path / "timings.cache"
+    config = _Config(same_card=True)
+    timings = use_timings(config, path)
+    path.write_bytes(CORRUPT)
+    keep_timings(config, timings, path)
+    assert path.read_bytes() == b""
+
+
+def test_a_tensorrt_that_makes_no_timing_cache_builds_without(tmp_path: Path):
+    path = tmp_path / "timings.cache"
+    config = _Config(same_card=True, makes_any=False)
+    assert use_timings(config, path) is None and config.timings is None
+    keep_timings(config, None, path)
+    assert not path.exists()
 
 
 def test_a_build_says_how_much_it_knew_when_it_began(tmp_path: Path):

@@ -159,10 +159,26 @@ def test_a_package_that_fits_runs_and_int8_needs_modelopt(monkeypatch: pytest.Mo
     assert "pip install nvidia-modelopt" in torch_tensorrt_engine.why_no_torch_tensorrt("int8")
 
 
-def test_int8_weights_of_old_versions_are_refused(monkeypatch: pytest.MonkeyPatch):
-    _versions(monkeypatch, "2.5.1+cu124", "12.4", "2.5.0")
+@pytest.mark.parametrize(
+    ("torch_version", "cuda", "installed"),
+    [("2.5.1+cu124", "12.4", "2.5.0"), ("2.6.0", "12.4", "2.6.1"), ("2.7.1", "12.8", "2.7.0")],
+)
+def test_int8_weights_that_old_versions_fold_away_are_refused(
+    torch_version: str, cuda: str, installed: str, monkeypatch: pytest.MonkeyPatch
+):
+    _versions(monkeypatch, torch_version, cuda, installed)
     assert torch_tensorrt_engine.why_no_torch_tensorrt("fp16") == ""
-    assert "one scale a channel" in torch_tensorrt_engine.why_no_torch_tensorrt("int8")
+    reason = torch_tensorrt_engine.why_no_torch_tensorrt("int8")
+    assert "constant_folding.py" in reason and "in FP16" in reason
+    # The line that mends it: the first that keeps them, and not the version that is here.
+    assert "torch-tensorrt==2.8.0" in reason and installed not in reason.split("later")[1]
+
+
+def test_an_engine_is_found_by_the_cuda_that_pytorch_is_built_for(monkeypatch: pytest.MonkeyPatch):
+    _versions(monkeypatch, "2.8.0+cu126", "12.6", "2.8.0")
+    here = TorchTensorRT().ingredients(EngineOptions())
+    _versions(monkeypatch, "2.8.0+cu128", "12.8", "2.8.0")
+    assert TorchTensorRT().ingredients(EngineOptions()) != here
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

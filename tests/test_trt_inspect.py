@@ -138,6 +138,32 @@ def test_a_plan_so_small_that_its_kernels_count_is_either_of_two():
     assert built.shortfall("fp32")
 
 
+# YOLOv8n at batch 8, and the sizes of its plans (reports/published/h200: TensorRT 8.6.0, which names every layer).
+# Where a later version named fewer than half, the sizes would have to do.
+YOLO = WeightCount(layers=64, weights=3_146_176, others=31_000, convolutions=64)
+REGION = {"Name": "region", "LayerType": "Myelin"}
+
+
+@pytest.mark.parametrize(
+    ("plan_bytes", "said", "sound", "caught"),
+    [
+        (22_863_028, "fp32", ["fp32"], ["fp16", "int8"]),
+        # An FP32 plan with hardly any kernels.
+        (13_000_000, "fp32", ["fp32"], ["fp16", "int8"]),
+        (10_072_020, "fp16", ["fp16"], ["fp32", "int8"]),
+        # Kernels take more of an INT8 plan of convolutions than its weights do: nobody can say.
+        (7_752_156, "fp16 or int8", ["int8", "fp16"], ["fp32"]),
+    ],
+)
+def test_kernels_of_convolutions_leave_doubt_and_fail_no_sound_engine(
+    plan_bytes: int, said: str, sound: list[str], caught: list[str]
+):
+    built = built_from(_engine(REGION), plan_bytes, YOLO)
+    assert built.layers == {said: 64}
+    assert not any(built.shortfall(precision) for precision in sound)
+    assert all(built.shortfall(precision) for precision in caught)
+
+
 def test_what_a_plan_has_no_room_for_is_not_in_it():
     assert possible_precisions(10**6, IMAGE) == ("int8",)
 
@@ -155,6 +181,6 @@ def test_weights_are_counted_in_every_precision_of_a_graph(tmp_path: Path):
     expected = 3 * 32 * 9 + 32 * 32 + 32 * 32 * 9 + 32 * 48 * 9 + 80 * 32 + 32 * 4 + 32 * 5
     for graph in ("fp32.onnx", "fp16.onnx"):
         counted = count_weights(tmp_path / graph)
-        assert (counted.layers, counted.weights) == (7, expected)
+        assert (counted.layers, counted.weights, counted.convolutions) == (7, expected, 7)
         # Biases, and what small constants the rewriting adds.
         assert 160 < counted.others < 240
