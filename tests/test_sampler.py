@@ -158,7 +158,6 @@ def test_the_garbage_collector_rests_and_is_woken_again():
     assert gc.isenabled()
     sample(engine.timed_call, clock=engine.clock)
     assert gc.isenabled()
-    assert gc.get_freeze_count() == 0
     assert not any(seen)
     with pytest.raises(ZeroDivisionError):
         sample(lambda _: 1 / 0)

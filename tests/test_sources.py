@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fixtures import sources
+from fixtures.datasets import shapes
 from fixtures.errors import BenchError
 from fixtures.instruments.sampler import SamplerSettings
 from fixtures.isolation.processes import CaseProcesses
 from fixtures.options import Options
+from fixtures.session_results import SessionResults
 from fixtures.sources import Sources
 from fixtures.suite import Suite
 from tests.making import raw_options
@@ -26,7 +29,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         looked.append(str(source))
         raise BenchError(f"{source} is not there", mend="")
 
-    monkeypatch.setattr(sources, "load_clip", missing)
+    monkeypatch.setattr(sources, "read_clip", missing)
     monkeypatch.setattr(sources, "load_yolo", missing)
     return looked
 
@@ -57,3 +60,29 @@ def test_the_network_is_asked_once_a_session(monkeypatch: pytest.MonkeyPatch, tm
     processes.describe(("detector",))
     assert not processes._assignment.suite.download
     processes.close()
+
+
+def test_what_takes_long_is_done_once_a_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Scenes are drawn, a CLIP is loaded and hashed, calibration inputs are hashed by the first process alone."""
+    embedded = Suite("embedded", "tests")
+    first = Sources(embedded, SessionResults(tmp_path))
+    known = [
+        (len(data.calibration), data.evaluation.load(data.evaluation.ids[-1]))
+        for data in (first.detection, first.zero_shot)
+    ]
+    towers = [first.model(tower) for tower in ("clip-image", "clip-text")]
+    digests = [first.calibration_sha256(tower) for tower in towers]
+
+    def again(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a second time")
+
+    for name in ("detection_scene", "zero_shot_scene"):
+        monkeypatch.setattr(shapes, name, again)
+    monkeypatch.setattr(sources, "read_clip", again)
+    second = Sources(embedded, SessionResults(tmp_path))
+    for (count, image), data in zip(known, (second.detection, second.zero_shot), strict=True):
+        assert len(data.calibration) == count
+        assert np.array_equal(data.evaluation.load(data.evaluation.ids[-1]), image)
+    assert [second.model(tower.name).weights for tower in towers] == [tower.weights for tower in towers]
+    monkeypatch.setattr(Sources, "calibration_items", again)
+    assert [second.calibration_sha256(tower) for tower in towers] == digests
