@@ -43,9 +43,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--trt-workspace", "MiB that a TensorRT builder may use for tactics, 0 for all (default: 4096)", "4096")
     add("--trt-level", "TensorRT's builder optimisation level, 0 to 5 (default: 3)", "3")
     add("--case-seconds", "what one question of a case may take before its process is ended (default: 3600)", "3600")
-    add("--resume", "folder of an interrupted run: ask only what has no answer yet, in the same session")
+    add(
+        "--resume",
+        "folder of an interrupted run: go on in the same session. A case that has all of its answers, and good ones, "
+        "is not asked again; one that lacks an answer, failed or was lost is asked again from its build on",
+    )
     add("--shard", "i/n: the i-th of n parts of the matrix; `python -m reports merge` joins their records")
-    add("--history", "folder of earlier nights: this run is appended and compared")
+    add(
+        "--history",
+        "folder of earlier nights: this run is appended and compared, by the thresholds.toml that may lie there",
+    )
     add("--output", "folder of the record and the report (default: reports/runs/<session>)")
     group.addoption("--rebuild", action="store_true", default=False, help="build every graph and engine again")
 
@@ -92,7 +99,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in looking_back]
     for item in looking_back:
         item.add_marker(pytest.mark.benchmark(timer=ReplayTimer(), group="history"))
-    if not ours:
+    if not ours and run.earlier is None:
         return
     cells = run.cells
     cannot_run = [item for item, (case_id, _) in ours.items() if not cells[case_id].runs]
@@ -105,10 +112,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         case = cells[case_id].case
         item.add_marker(pytest.mark.benchmark(timer=ReplayTimer(), group=f"{question} {case.model} b{case.batch}"))
     if run.earlier is not None:
-        answered = [item for item, identity in ours.items() if identity in run.earlier.answered]
+        selected = set(ours.values())
+        try:
+            run.asked_again = run.earlier.told_again(selected)
+        except BenchError as error:
+            raise pytest.UsageError(str(error)) from None
+        settled = run.earlier.settled(selected)
+        answered = [item for item, identity in ours.items() if identity in settled]
         config.hook.pytest_deselected(items=answered)
         ours = {item: identity for item, identity in ours.items() if item not in answered}
         items[:] = [item for item in items if item not in answered]
+    run.asked = frozenset(ours.values())
     cases, questions = list(cells), list(QUESTIONS.values())
 
     def place(item: pytest.Item) -> tuple[int, int]:
@@ -118,6 +132,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return (cases.index(case_id), questions.index(question))
 
     items.sort(key=place)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Before anything is asked: what an earlier part of this session left undone in a way that fails it."""
+    return config.stash[BENCH].asked_again
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -145,15 +164,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         return
     entry = item.stash.get(Entry.KEY, Entry())
     word, reason = _outcome(report, error)
+    case_id, question = _identity(item)
+    run = item.config.stash[BENCH]
+    if word == "passed" and (problem := run.problem(case_id, question, entry)):
+        # The session fails for this, so the test does: JUnit and pytest's own count are made from the report.
+        word, reason = "failed", problem
+        report.outcome, report.longrepr = word, reason
     report.headline = entry.headline
     benchmark = getattr(item, "funcargs", {}).get("benchmark")
     if benchmark is not None:
         # Failures land in pytest-benchmark's JSON too; whoever reads it must be able to tell.
         benchmark.extra_info |= {key: value for key, value in entry.values.items() if key != "samples_ms"}
         benchmark.extra_info["outcome"] = word
-    case_id, question = _identity(item)
     try:
-        item.config.stash[BENCH].answer(case_id, question, word, entry, reason)
+        run.answer(case_id, question, word, entry, reason)
     except ReportError as failure:
         # Nothing more can be recorded, so nothing more is measured; what was written before stays.
         item.session.shouldstop = str(failure)

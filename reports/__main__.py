@@ -8,6 +8,13 @@ python -m reports compare A/ROWS.jsonl B/ROWS.jsonl [--output FILE.html]
 python -m reports merge ROWS.jsonl ROWS.jsonl ... --output DIR
 python -m reports history add ROWS.jsonl --history DIR
 python -m reports history show DIR [--case SUBSTRING]
+
+How much worse matters may differ from case to case: DIR/thresholds.toml with tables such as
+
+["clip-*-int8-*"]
+speed = 0.05
+
+(speed, build and size as shares of the old value, accuracy as a difference of the ratio).
 """
 
 import argparse

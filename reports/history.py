@@ -6,11 +6,9 @@ crashed or unsteady case) are kept as what they are, and `trusted` columns keep 
 samples stay in the record of the session.
 """
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,12 @@ from filelock import FileLock
 
 from reports.card import card_figures, disturbed
 from reports.errors import ReportError
+from reports.history_file import SCHEMA, read_lines, replace_file, set_aside
 from reports.record import last_session
 from reports.rows import Row
 from reports.summary import CaseSummary, number, summarise
+from reports.thresholds import read_thresholds
 
-SCHEMA = 1
 SUFFIX = ".history.jsonl"
 
 COLUMNS = {
@@ -57,6 +56,7 @@ COLUMNS = {
     "trusted": "boolean",
     "trusted_speed": "boolean",
     "trusted_end_to_end": "boolean",
+    "thresholds": "object",
 }
 
 
@@ -74,12 +74,12 @@ def append(folder: str | os.PathLike[str], rows: Sequence[Row]) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            known = _read(path) if path.exists() else [head]
+            known = read_lines(path) if path.exists() else [head]
             if isinstance(known, str):
-                raise _set_aside(path, known)
+                raise set_aside(path, known)
             new = [line for line in own if line not in known]
             if new:
-                _replace(path, [*known, *new])
+                replace_file(path, [*known, *new])
     except OSError as error:
         raise ReportError(
             f"{path}: cannot write the history: {error.strerror or error}",
@@ -91,14 +91,16 @@ def append(folder: str | os.PathLike[str], rows: Sequence[Row]) -> Path:
 def load(folder: str | os.PathLike[str]) -> pd.DataFrame:
     """All files of a folder as one frame, with the columns of `COLUMNS`: one line a session and case, by time.
 
-    `environment` is a dict of names to versions. Of a case that a session holds twice the last line counts. An
-    empty or missing folder gives an empty frame. Raises `ReportError` for a file that is no history; nothing is
-    renamed, as the folder may be someone else's.
+    `environment` is a dict of names to versions, `thresholds` one of columns to the least change that matters for
+    this case, as the folder's `thresholds.toml` has them (`reports.thresholds`). Of a case that a session holds
+    twice the last line counts. An empty or missing folder gives an empty frame. Raises `ReportError` for a file
+    that is no history, and for thresholds that are none; nothing is renamed, as the folder may be someone else's.
     """
+    thresholds = read_thresholds(folder)
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for path in sorted(Path(folder).glob(f"*{SUFFIX}")):
         try:
-            lines = _read(path)
+            lines = read_lines(path)
         except OSError as error:
             raise ReportError(f"{path}: cannot read the history: {error}", mend="make it readable") from error
         if isinstance(lines, str):
@@ -111,6 +113,7 @@ def load(folder: str | os.PathLike[str]) -> pd.DataFrame:
                 # Popped first, so that the later line also takes the later place.
                 found.pop((device, line["session"], line["case"]), None)
                 found[device, line["session"], line["case"]] = {"device": device, **sessions[line["session"]], **line}
+                found[device, line["session"], line["case"]]["thresholds"] = thresholds.of(line["case"])
     frame = pd.DataFrame(
         {name: pd.Series([line.get(name) for line in found.values()], dtype=kind) for name, kind in COLUMNS.items()}
     )
@@ -170,8 +173,8 @@ def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
     # A failed gate is told by the gate. Nothing of a case that failed, crashed or contradicts itself is a baseline.
     trusted = case.status == "passed" and not case.problems
     answer = case.answers.get("speed")
-    timed_alone = bool(answer and answer["outcome"] == "passed" and not disturbed(case))
-    steady = speed.get("steady") is True
+    passed = bool(answer and answer["outcome"] == "passed")
+    alone, steady = not disturbed(case), speed.get("steady") is True
     end_to_end_steady = card.end_to_end_steady is True if on_card else steady
     return {
         "kind": "case",
@@ -192,69 +195,21 @@ def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
         ),
         "size_bytes": number(build, "size_bytes"),
         "trusted": trusted,
-        "trusted_speed": trusted and timed_alone and steady,
-        "trusted_end_to_end": trusted and timed_alone and end_to_end_steady,
+        "trusted_speed": trusted and passed and alone and steady,
+        "trusted_end_to_end": trusted and passed and _end_to_end_alone(speed, alone) and end_to_end_steady,
     }
+
+
+def _end_to_end_alone(speed: Mapping[str, Any], alone: bool) -> bool:
+    """Whether the second clock had the card to itself, at its full clock: it is measured in a window of its own.
+
+    Records of earlier versions tell of the first window alone; `alone` is what that says.
+    """
+    found = speed.get("end_to_end")
+    state = found.get("card") if isinstance(found, Mapping) else None
+    return not (state.get("throttled") or state.get("foreign")) if isinstance(state, Mapping) else alone
 
 
 def _p50(clock: str, found: Any) -> dict[str, float | None]:
     names = {"p50_ms": f"{clock}_p50_ms", "low_ms": f"{clock}_p50_low_ms", "high_ms": f"{clock}_p50_high_ms"}
     return {column: getattr(found, field) if found else None for field, column in names.items()}
-
-
-def _read(path: Path) -> list[dict[str, Any]] | str:
-    """The lines of a history, or in words why it is none. A last line that was cut off is left out."""
-    parts = path.read_bytes().split(b"\n")
-    ended = parts[-1] == b""
-    lines: list[dict[str, Any]] = []
-    for index, part in enumerate(parts[:-1] if ended else parts, start=1):
-        try:
-            line = json.loads(part)
-        except ValueError:
-            line = None
-        if line is None and index == len(parts) and index > 1:
-            break
-        if fault := _fault(line, first=index == 1):
-            return f"line {index}: {fault}"
-        lines.append(line)
-    return lines or "it is empty"
-
-
-def _fault(line: Any, *, first: bool) -> str:
-    if not isinstance(line, Mapping):
-        return "it is no JSON object"
-    if first:
-        if line.get("kind") != "history" or not all(isinstance(line.get(key), str) for key in ("device", "driver")):
-            return "it does not say that this is a history, and of which device and driver"
-        return "" if line.get("schema") == SCHEMA else f"schema {line.get('schema')!r}, this version reads {SCHEMA}"
-    if line.get("kind") not in ("session", "case") or not isinstance(line.get("session"), str):
-        return "it is neither a session nor a case"
-    if line["kind"] == "session":
-        whole = isinstance(line.get("environment"), dict) and isinstance(line.get("at"), str)
-        return "" if whole else "its session lacks the time or the environment"
-    return "" if isinstance(line.get("case"), str) else "its case has no name"
-
-
-def _replace(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Write all lines to a neighbour, then put that in the file's place in one step."""
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with neighbour.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        neighbour.replace(path)
-    finally:
-        with suppress(OSError):
-            neighbour.unlink(missing_ok=True)
-
-
-def _set_aside(path: Path, fault: str) -> ReportError:
-    count = 1
-    while (aside := path.with_name(f"{path.name}.set-aside-{count}")).exists():
-        count += 1
-    path.rename(aside)
-    return ReportError(
-        f"{path}: not a history of this suite: {fault}; it is now {aside.name}",
-        mend="append again to begin a new history, or restore an older copy of the file first",
-    )

@@ -18,8 +18,8 @@ Line = dict[str, Any]
 class Watched:
     """One figure that is watched: where it stands in the history, which way is worse, how much worse matters.
 
-    `least` is a share of the old level (`log`) or a difference. `interval` names the columns of the figure's own
-    95 % interval, if it has one.
+    `least` is a share of the old level (`log`) or a difference; a history may have others for some of its cases
+    (`reports.thresholds`). `interval` names the columns of the figure's own 95 % interval, if it has one.
     """
 
     name: str
@@ -106,7 +106,15 @@ def lines_by_case(history: pd.DataFrame) -> dict[tuple[str, str], list[Line]]:
     return cases
 
 
+def _for_case(figure: Watched, nights: Sequence[Mapping[str, Any]]) -> Watched:
+    """The figure with the threshold that the history has for this case, if it has one."""
+    own = nights[-1].get("thresholds") if nights else None
+    least = own.get(figure.column) if isinstance(own, Mapping) else None
+    return figure if least is None else replace(figure, least=least)
+
+
 def _verdict(device: str, case: str, nights: list[Line], figure: Watched) -> Verdict | None:
+    figure = _for_case(figure, nights)
     values = [measured(night, figure) for night in nights]
     told = look(nights, figure)
     for step in reversed(told.steps):
@@ -135,6 +143,7 @@ def _of_step(kind: str, device: str, case: str, nights: list[Line], figure: Watc
 
 def look(nights: Sequence[Mapping[str, Any]], figure: Watched) -> Steps:
     """The levels, steps and drifts of one figure over the lines of one case, oldest first."""
+    figure = _for_case(figure, nights)
     values = [measured(night, figure) for night in nights]
     spreads = _spreads(nights, values, figure)
     return _steps(tuple(values), None if spreads is None else tuple(spreads), figure.least, figure.log)

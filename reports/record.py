@@ -127,9 +127,10 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     parsed = [_parse(line) for line in lines]
     rows: list[Row] = []
     for number, (line, row) in enumerate(zip(lines, parsed, strict=True), start=1):
-        following = parsed[number] if number < len(parsed) else None
-        goes_on = (following or {}).get("kind") in ("session", "resume")
-        if row is None and number > 1 and (number == len(lines) or goes_on):
+        # The run that resumes may be cut off as well, in its very first row.
+        following = next((each for each in parsed[number:] if each is not None), None)
+        goes_on = following is None or following.get("kind") in ("session", "resume")
+        if row is None and number > 1 and goes_on:
             rows.append({"kind": "torn", "line": number, "bytes": len(line)})
             continue
         fault = "it is no JSON object" if row is None else row_fault(row)
@@ -146,12 +147,16 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
 def last_session(rows: list[Row]) -> list[Row]:
     """The rows of the session that began last, torn lines included. A record may hold several sessions.
 
-    An end that was followed by a resumption was none, and is left out.
+    An end that was followed by a resumption was none, and is left out; the resumption keeps its `part_seconds`.
     """
     starts = [index for index, row in enumerate(rows) if row["kind"] == "session"]
     session = rows[starts[-1] :] if starts else []
-    resumed = max((index for index, row in enumerate(session) if row["kind"] == "resume"), default=0)
-    return [row for index, row in enumerate(session) if row["kind"] != "end" or index > resumed]
+    kept: list[Row] = []
+    for row in session:
+        ends = [each for each in kept if each["kind"] == "end"] if row["kind"] == "resume" else []
+        kept = [each for each in kept if each not in ends] if ends else kept
+        kept.append({**row, "part_seconds": ends[-1].get("seconds")} if ends else row)
+    return kept
 
 
 def _parse(line: bytes) -> Row | None:

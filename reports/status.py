@@ -22,14 +22,16 @@ class Status(IntEnum):
 def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
     """What a session comes to, from all its rows; `worse`: its history says that something became so.
 
+    The last answer to a question counts: a resumed session asks again what went wrong.
+
     GATE_FAILED: an engine lost too much accuracy, computes in another precision than asked for, gave a reading above
     the card's peak, or the parts of its answer are not of one engine. CASE_LOST: a case crashed, hung, or stopped
     with an error. SLOWER: the history confirms that something became worse, or a case that used to run is gone.
     Unclear findings fail nothing.
     """
-    session = list(rows)
-    outcomes = {row["outcome"] for row in session if row["kind"] == "case"}
-    if "failed" in outcomes or any(case.problems for case in summarise(session)):
+    cases = summarise(list(rows))
+    outcomes = {answer["outcome"] for case in cases for answer in case.answers.values()}
+    if "failed" in outcomes or any(case.problems for case in cases):
         return Status.GATE_FAILED
     if "error" in outcomes:
         return Status.CASE_LOST

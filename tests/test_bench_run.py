@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from fixtures.engines import MANIFEST
+from fixtures.cache_room import MANIFEST
 from fixtures.hashing import sha256_of
 from reports.record import read_rows
 from tests.making import run_bench, write_coco

@@ -1,6 +1,9 @@
 """The comparison as a command, on real engines: its words, its JSON, and what it refuses."""
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +13,18 @@ import pytest
 
 from fixtures.card import Watched
 from fixtures.compare import as_text, main, sentence
+from fixtures.engines import say_nothing
 from fixtures.hashing import sha256_of
+from fixtures.instruments.abba import AbbaSettings
 from fixtures.instruments.card_state import Card, summarise
+from fixtures.matrix import Case
+from fixtures.opening import open_workbench
+from fixtures.options import Options
+from fixtures.suite import choose_suite
+from fixtures.turns import time_in_turns
 from fixtures.workbench import Workbench
+from tests.chaos import ROOT, environment
+from tests.making import raw_options
 
 EMBEDDED = ("--suite", "embedded", "--device", "cpu", "--batch", "1")
 QUICK = ("--seconds", "0.3", "--attempts", "1")
@@ -62,9 +74,7 @@ def test_two_backends_are_built_timed_in_turns_and_judged(cache: str, tmp_path: 
     assert (answer["quantity"], answer["instrument"]) == ("end-to-end latency", "host clock")
 
 
-def test_what_the_card_did_meanwhile_is_told(
-    cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-):
+def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.MonkeyPatch):
     """The comparison is what is watched: here by a card that was throttled and shared."""
     quiet = summarise([], Card("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0), {1}, None)
     state = replace(quiet, reasons={"SwPowerCap": 1.0}, throttled=True, foreign="1 process")
@@ -73,14 +83,41 @@ def test_what_the_card_did_meanwhile_is_told(
         return Watched(measure(), state, 1)
 
     monkeypatch.setattr(Workbench, "watch", watch)
-    file = tmp_path / "answer.json"
-    call = ("pytorch", "pytorch", "--model", "clip-text", "--engine-cache", cache, "--json", str(file))
-    assert main([*call, *EMBEDDED, *QUICK]) == 0
-    answer = json.loads(file.read_text())
+    raw = raw_options(suite="embedded", device="cpu", batches="1", engine_cache=cache)
+    options = Options.from_values(raw, ROOT)
+    workbench = open_workbench(options, choose_suite(options, ROOT), say_nothing)
+    case = Case("clip-text", "zero-shot", "pytorch", "fp32", 1)
+    settings = AbbaSettings(max_measured_s=0.3, attempts=1)
+    answer = time_in_turns(workbench, (case, case), (None, None), settings)
     assert answer["card"]["throttled"] and answer["throttled_retries"] == 1
-    printed = capsys.readouterr().out
-    assert "throttled: the card was held back (SwPowerCap), also when measured again" in printed
-    assert "not alone: 1 process" in printed
+    sides = [{"case": name, **side} for name, side in zip("AB", answer["sides"], strict=True)]
+    told = as_text({**answer, "sides": sides})
+    assert "throttled: the card was held back (SwPowerCap), also when measured again" in told
+    assert "not alone: 1 process" in told
+
+
+@pytest.mark.parametrize(
+    ("chaos", "limit_s", "said"),
+    [
+        ("build abort", "250", "its process was ended by SIGABRT"),
+        ("speed hang", "25", "no answer within 25 s: it was ended"),
+    ],
+)
+def test_an_engine_that_crashes_or_hangs_is_a_message_with_the_end_of_its_log(
+    cache: str, tmp_path: Path, chaos: str, limit_s: str, said: str
+):
+    """In a process of their own: what goes wrong there is not the command's end."""
+    call = ("pytorch", "chaos", "--model", "clip-text", "--engine-cache", cache, "--case-seconds", limit_s)
+    done = subprocess.run(
+        [sys.executable, "-m", "fixtures.compare", *call, *EMBEDDED, *QUICK],
+        cwd=ROOT, env=environment(tmp_path / "site", chaos), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and not done.stdout, done.stderr
+    error = done.stderr.split("error: ")[1]
+    assert error.startswith(said) and "\n  | " in error and "how to mend it" in error
+    log = Path(error.split("its log is ")[1].splitlines()[0])
+    assert "time_in_turns" in log.read_text()
+    shutil.rmtree(log.parent)
 
 
 def test_each_side_may_have_a_precision_of_its_own(cache: str, tmp_path: Path):
@@ -98,7 +135,7 @@ def test_saved_engines_are_loaded_and_not_built(cache: str, tmp_path: Path, caps
     file = tmp_path / "answer.json"
     call = (f"onnxruntime={fp32}", f"onnxruntime={int8}", "--model", "clip-text", "--json", str(file))
     assert main([*call, "--engine-cache", str(tmp_path / "empty"), *EMBEDDED, *QUICK]) == 0
-    assert "building" not in capsys.readouterr().err.split("timing")[-2]
+    assert ": building" not in capsys.readouterr().err.split("built or loaded")[-1]
     sides = json.loads(file.read_text())["sides"]
     assert [side["engine_sha256"] for side in sides] == [sha256_of(fp32), sha256_of(int8)]
     assert sides[0]["case"] == f"clip-text-onnxruntime-fp32-b1 from {fp32}"

@@ -43,13 +43,22 @@ def test_the_same_session_twice_changes_no_byte_and_a_resumed_one_adds_its_rest(
     assert path.read_bytes().startswith(before) and len(load(tmp_path)) == 2
 
 
-def test_a_torn_last_line_is_forgiven_and_written_again(tmp_path: Path) -> None:
-    path = append(tmp_path, night(0))
+@pytest.mark.parametrize(("keep", "line"), [(-20, 7), (-1, 7), (0.5, 5), (30, 1)])
+def test_a_torn_file_is_set_aside_with_all_that_is_left_and_never_overwritten(
+    tmp_path: Path, keep: float, line: int
+) -> None:
+    """At the very end, by the last line's end alone, in the middle, in the head: what is gone may be whole nights."""
+    for number in range(3):
+        path = append(tmp_path, night(number))
     whole = path.read_bytes()
-    path.write_bytes(whole[:-20])
-    assert load(tmp_path).empty
-    append(tmp_path, night(0))
-    assert path.read_bytes() == whole
+    torn = whole[: int(len(whole) * keep) if isinstance(keep, float) else int(keep)]
+    path.write_bytes(torn)
+    with pytest.raises(ReportError, match=f"line {line}: cut off"):
+        load(tmp_path)
+    assert path.read_bytes() == torn
+    with pytest.raises(ReportError, match=f"line {line}: cut off; it is now .*set-aside-1"):
+        append(tmp_path, night(3))
+    assert not path.exists() and path.with_name(f"{path.name}.set-aside-1").read_bytes() == torn
 
 
 @pytest.mark.parametrize("content", [b"", b"mine\n", b'{"kind": "session"}\n', b'{"kind": "history", "schema": 9}\n'])
@@ -110,6 +119,18 @@ def test_each_clock_is_trusted_by_its_own_steadiness(tmp_path: Path) -> None:
         timed["values"]["end_to_end"]["steady"] = number < 26
         append(tmp_path, night(number, build(FAST), timed))
     assert [(each.figure, each.kind) for each in verdicts(load(tmp_path))] == [("device time", "confirmed")]
+
+
+@pytest.mark.parametrize("state", [{"throttled": True}, {"foreign": "1 process beside ours computed on the card"}])
+def test_each_clock_is_trusted_by_what_the_card_did_in_its_own_window(tmp_path: Path, state: dict) -> None:
+    quiet, disturbed = {"throttled": False, "foreign": ""}, {"throttled": False, "foreign": "", **state}
+    for number, (first, second) in enumerate([(quiet, disturbed), (disturbed, quiet)]):
+        timed = card_speed(FAST, 2.0, state=first)
+        timed["values"]["end_to_end"]["card"] = second
+        append(tmp_path, night(number, build(FAST), timed))
+    found = load(tmp_path)
+    assert found["trusted_speed"].tolist() == [True, False]
+    assert found["trusted_end_to_end"].tolist() == [False, True]
 
 
 def test_what_another_process_slowed_never_enters_a_baseline(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from reports.record import last_session, read_rows
+from reports.rows import Row
 from tests.chaos import ROOT, environment
 from tests.making import run_bench
 
@@ -28,10 +29,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _outcomes(output: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    """The last answers of each case: one that was interrupted between two of them is asked again from its build on."""
+    found: dict[str, dict[str, str]] = {}
     for row in last_session(read_rows(output / "rows.jsonl")):
         if row["kind"] == "case":
-            found.setdefault(row["case"]["id"], []).append(row["outcome"])
+            found.setdefault(row["case"]["id"], {})[row["question"]] = row["outcome"]
+    return {case: list(answers.values()) for case, answers in found.items()}
+
+
+def _answered(rows: list[Row]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row["kind"] == "case":
+            found.setdefault(row["case"]["id"], set()).add(row["question"])
     return found
 
 
@@ -152,6 +162,11 @@ def test_an_interrupted_run_is_resumed(how: signal.Signals, cache: Path, tmp_pat
     assert {row["session"] for row in after} == {before[0]["session"]}
     assert _outcomes(output) == {case: ["passed"] * 3 for case in SOUND}
     assert [row["kind"] for row in after].count("end") == 1
+    # What was there stays as it was, and a case that had all of its answers was not asked again.
+    kept = [row for row in before if row["kind"] != "end"]
+    assert after[: len(kept)] == kept
+    done = {case for case, answers in _answered(before).items() if len(answers) == 3}
+    assert done and not done & _answered(after[len(kept) :]).keys()
     again = run_bench(*options, "--resume", str(output))
     assert again.returncode == 0
     assert _outcomes(output) == {case: ["passed"] * 3 for case in SOUND}

@@ -117,6 +117,16 @@ def test_a_new_session_may_follow_a_cut_line(tmp_path: Path) -> None:
     assert last_session(rows) == [session_row(), end_row()]
 
 
+def test_a_resumption_that_was_cut_off_at_once_is_forgiven_too(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    _write(path, session_row(), build(CASE))
+    with path.open("a") as file:
+        file.write('{"kind": "case"\n{"kind": "res')
+    assert [row["kind"] for row in read_rows(path)] == ["session", "case", "torn", "torn"]
+    _write(path, {**session_row(), "kind": "resume"}, end_row())
+    assert [row["kind"] for row in read_rows(path)] == ["session", "case", "torn", "torn", "resume", "end"]
+
+
 def test_a_torn_line_in_the_middle_is_an_error_that_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     _write(path, session_row(), build(CASE), end_row())

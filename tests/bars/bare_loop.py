@@ -1,0 +1,205 @@
+"""`python -m tests.bars.bare_loop --engines DIR A/rows.jsonl [B/rows.jsonl …]`: does the suite time what a loop times?
+
+Every TensorRT plan that the records timed is found in the engine cache DIR by its hash, and timed again by a loop that
+shares no code with the suite: events around one call, over random inputs larger than the card's cache. Rounds are
+processes of their own, as the level of a plan differs a little from process to process; so do the runs behind several
+records. The bar holds where the median over the rounds is within 3 % of the median over the records, for every plan.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from reports.errors import ReportError
+from reports.record import last_session, read_rows
+from reports.summary import summarise
+
+MOST_APART = 0.03
+PLANS = ("tensorrt", "tensorrt-cuda-graph", "tensorrt-dynamic", "trtexec", "ultralytics-engine")
+GRAPHS = ("tensorrt-cuda-graph",)
+WARM_SECONDS = 0.5
+TIMED_SECONDS = 0.7
+MOST_INPUTS = 64  # as many as the suite takes turns with
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An engine file, how it is run, and for which batch."""
+
+    case: str
+    path: str
+    batch: int
+    graph: bool
+    ultralytics: bool
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Median device times of one plan, in milliseconds: the suite's over its runs, the loop's over its rounds."""
+
+    case: str
+    suite_ms: float
+    bare_ms: tuple[float, ...]
+
+    @property
+    def apart(self) -> float:
+        """The suite's median over the loop's, minus 1."""
+        return self.suite_ms / statistics.median(self.bare_ms) - 1
+
+
+def timed_plans(records: Sequence[Path], engines: Path) -> tuple[dict[str, float], list[Plan]]:
+    """The suite's median of each case that ran a plan, and the plans; a `ReportError` where one is not in `engines`."""
+    known = {}
+    for manifest in engines.glob("*/manifest.json"):
+        told = json.loads(manifest.read_text(encoding="utf-8"))
+        known[told["sha256"]] = manifest.with_name(told["file"])
+    medians: dict[str, list[float]] = {}
+    plans: dict[str, Plan] = {}
+    for record in records:
+        rows = last_session(read_rows(record))
+        for case in summarise(rows):
+            if case.backend in PLANS and case.latency is not None:
+                medians.setdefault(case.id, []).append(case.latency.p50_ms)
+        for row in rows:
+            if row["kind"] != "case" or row["case"]["id"] not in medians or row["question"] != "speed":
+                continue
+            described, sha256 = row["case"], row["values"]["engine_sha256"]
+            if sha256 not in known:
+                raise ReportError(
+                    f"{record}: the engine of {described['id']} ({sha256[:12]}…) is not in {engines}",
+                    mend="name the engine cache of that run with --engines",
+                )
+            backend = described["backend"]
+            plans[described["id"]] = Plan(
+                described["id"],
+                str(known[sha256]),
+                described["batch"],
+                backend in GRAPHS,
+                backend == "ultralytics-engine",
+            )
+    return {name: statistics.median(found) for name, found in medians.items()}, list(plans.values())
+
+
+def bare_round(plans: Sequence[Plan]) -> Mapping[str, float]:
+    """Median milliseconds of every plan, in a process of its own."""
+    asked = json.dumps([asdict(plan) for plan in plans])
+    done = subprocess.run(
+        [sys.executable, __file__, "--loop"], input=asked, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ReportError(f"the loop failed: {done.stderr.strip()[-2000:]}", mend="see what it says")
+    found: Mapping[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; 0 where the bar holds, 1 where it does not, 2 where nothing can be compared."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("records", type=Path, nargs="*", metavar="rows.jsonl")
+    parser.add_argument("--engines", type=Path, help="the engine cache of these runs")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--loop", action="store_true", help="time the plans named on the standard input, once")
+    options = parser.parse_args(arguments)
+    if options.loop:
+        print(json.dumps({plan["case"]: _time(Plan(**plan)) for plan in json.load(sys.stdin)}))
+        return 0
+    if not options.records or options.engines is None or options.rounds < 1:
+        parser.error("name a record or more, --engines, and one round at least")
+    try:
+        suite, plans = timed_plans(options.records, options.engines)
+        if not plans:
+            raise ReportError("none of these records timed a TensorRT plan", mend="name the record of a run on a card")
+        rounds = [bare_round(plans) for _ in range(options.rounds)]
+    except ReportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    compared = [Compared(plan.case, suite[plan.case], tuple(each[plan.case] for each in rounds)) for plan in plans]
+    width = max(len(each.case) for each in compared)
+    for each in sorted(compared, key=lambda one: -abs(one.apart)):
+        shown = "  ".join(f"{median:8.4f}" for median in each.bare_ms)
+        print(f"{each.case:{width}}  suite {each.suite_ms:8.4f}  loop {shown} ms  {each.apart:+7.2%}")
+    within = sum(abs(each.apart) <= MOST_APART for each in compared)
+    held = within == len(compared)
+    print(f"{within} of {len(compared)} plans within {MOST_APART:.0%} of a bare loop: {'held' if held else 'NOT held'}")
+    return 0 if held else 1
+
+
+def _time(plan: Plan) -> float:
+    """Nothing of the suite below: TensorRT, PyTorch's events, and the same tensors in and out (FP32 or int64)."""
+    import tensorrt as trt
+    import torch
+
+    content = Path(plan.path).read_bytes()
+    if plan.ultralytics:
+        content = content[4 + int.from_bytes(content[:4], "little") :]
+    engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(content)
+    context = engine.create_execution_context()
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    source = next(name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT)
+    sinks = [name for name in names if name != source]
+    shape = (plan.batch, *tuple(engine.get_tensor_shape(source))[1:])
+    context.set_input_shape(source, shape)
+    types = {trt.float32: torch.float32, trt.float16: torch.float16, trt.int32: torch.int32}
+    if hasattr(trt, "int64"):
+        types[trt.int64] = torch.int64
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        floats = engine.get_tensor_dtype(source) in (trt.float32, trt.float16)
+        one = torch.empty(shape, dtype=torch.float32 if floats else torch.int64)
+        cache = torch.cuda.get_device_properties(0).L2_cache_size
+        count = min(MOST_INPUTS, max(2, cache // (one.numel() * one.element_size()) + 1))
+        make = (lambda: torch.rand(shape, device="cuda")) if floats else (lambda: torch.randint(1, 400, shape).cuda())
+        inputs = [make() for _ in range(count)]
+        wanted = types[engine.get_tensor_dtype(source)]
+        outputs = [
+            torch.empty(
+                tuple(context.get_tensor_shape(sink)), dtype=types[engine.get_tensor_dtype(sink)], device="cuda"
+            )
+            for sink in sinks
+        ]
+        for sink, output in zip(sinks, outputs, strict=True):
+            context.set_tensor_address(sink, output.data_ptr())
+        kept = []
+
+        def call(batch: torch.Tensor) -> list[torch.Tensor]:
+            taken = batch.to(wanted)
+            kept[:] = [taken]
+            context.set_tensor_address(source, taken.data_ptr())
+            context.execute_async_v3(stream.cuda_stream)
+            return [output.float() for output in outputs]
+
+        calls = [lambda batch=batch: call(batch) for batch in inputs]
+        if plan.graph:
+            calls = [_recorded(torch, each, stream) for each in calls]
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        samples: list[float] = []
+        spent_ms, number = 0.0, 0
+        while spent_ms < 1e3 * (WARM_SECONDS + TIMED_SECONDS):
+            start.record()
+            calls[number % count]()
+            end.record()
+            end.synchronize()
+            milliseconds = start.elapsed_time(end)
+            spent_ms, number = spent_ms + milliseconds, number + 1
+            if spent_ms > 1e3 * WARM_SECONDS:
+                samples.append(milliseconds)
+    return statistics.median(samples)
+
+
+def _recorded(torch, call, stream):  # type: ignore[no-untyped-def]  # torch is imported where there is a card
+    for _ in range(3):
+        call()
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        kept = call()
+    return lambda: (graph.replay(), kept)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
