@@ -31,7 +31,7 @@ class CardFigures:
     sm_clock_mhz: float | None
     sm_clock_share: float | None
     temperature_max_c: float | None
-    power_w: float | None
+    energy_power_w: float | None
     reasons: dict[str, float]
     throttled: bool
     repeats: int
@@ -54,7 +54,7 @@ def card_figures(case: CaseSummary) -> CardFigures:
         sm_clock_mhz=number(state, "sm_clock_median_mhz"),
         sm_clock_share=number(state, "sm_clock_share"),
         temperature_max_c=number(state, "temperature_max_c"),
-        power_w=number(state, "power_mean_w"),
+        energy_power_w=number(energy, "mean_power_w"),
         reasons={str(name): share for name in reasons if (share := number(reasons, name)) is not None},
         throttled=state.get("throttled") is True,
         repeats=int(number(speed, "throttled_retries") or 0),

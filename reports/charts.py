@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from reports.chart_axes import HEIGHT, PLOT, WIDTH, Scales, axes, figures_of, fitting
 from reports.front import coordinates, pareto_front
 from reports.label_layout import Box, nearest_edge, place_labels
 from reports.ratio import Ratio
@@ -19,19 +20,16 @@ from reports.summary import CaseSummary
 from reports.svg import MARKER_PX, Point, line, marker, svg, tag, text
 from reports.wording import gate_percent, percent, percent_interval, times, times_interval
 
-WIDTH, HEIGHT = 430, 320
-PLOT = Box(left=56, top=16, right=WIDTH - 14, bottom=HEIGHT - 46)
 # Mean advance of a 12 px sans-serif glyph, a little generous: a label must not be wider than its box.
 GLYPH_PX = 6.6
 LONGEST_LABEL = 34
 NAME_GAP_PX = 6
 HAIR_PX = 0.15
+# A name on the line of the gate hides where it lies.
+GATE_PX = 2.0
+CAP_PX = 3.0
 # More names than these cover each other and the points.
 NAMES_THAT_FIT = 8
-TICK_PX = 38  # the width of `1.25×` and a space
-# Below this ratio an engine is broken, not a little worse. One broken engine must not squeeze the scale on
-# which all others differ by tenths of a percent: it stands on the lower edge, with its ratio in words.
-FLOOR = 0.90
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ class Panel:
     batch: int
     svg: Markup
     front: tuple[CaseSummary, ...]
+    cases: tuple[CaseSummary, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,24 +51,6 @@ class Picture:
     not_drawn: tuple[CaseSummary, ...]
 
 
-@dataclass(frozen=True)
-class Scales:
-    """From speed-up (logarithmic: 2× faster is as far as 2× slower) and accuracy ratio to pixels."""
-
-    fastest: float
-    slowest: float
-    worst: float
-    best: float
-
-    def x(self, speedup: float) -> float:
-        share = math.log(max(speedup, 1e-6) / self.slowest) / math.log(self.fastest / self.slowest)
-        return min(max(PLOT.left + share * (PLOT.right - PLOT.left), PLOT.left), PLOT.right)
-
-    def y(self, ratio: float) -> float:
-        share = (ratio - self.worst) / (self.best - self.worst)
-        return min(max(PLOT.bottom - share * (PLOT.bottom - PLOT.top), PLOT.top), PLOT.bottom)
-
-
 def pictures(cases: Sequence[CaseSummary], least: float) -> list[Picture]:
     """One picture a model that was timed. A model without a judged accuracy has a picture without panels."""
     shapes = backend_shapes(cases)
@@ -77,7 +58,7 @@ def pictures(cases: Sequence[CaseSummary], least: float) -> list[Picture]:
     for model in dict.fromkeys(case.model for case in cases if case.latency):
         timed = [case for case in cases if case.model == model and case.latency]
         drawn = [case for case in timed if coordinates(case)]
-        scales = _scales(drawn, least) if drawn else None
+        scales = fitting(drawn, least) if drawn else None
         panels = [
             _panel(batch, [case for case in drawn if case.batch == batch], shapes, scales, least)
             for batch in dict.fromkeys(case.batch for case in drawn)
@@ -108,38 +89,19 @@ def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, list[tuple[str, Mark
     return [("Shape", backends), ("Filling", precisions)]
 
 
-def _drawn(case: CaseSummary) -> tuple[Ratio, Ratio]:
-    """The coordinates of a case that is known to have them."""
-    found = coordinates(case)
-    assert found is not None
-    return found
-
-
-def _scales(cases: Sequence[CaseSummary], least: float) -> Scales:
-    speeds, ratios = zip(*map(_drawn, cases), strict=True)
-    slowest = min(1.0, *(speed.low or speed.value for speed in speeds))
-    fastest = max(1.0, *(speed.high or speed.value for speed in speeds))
-    # At least ±15 % when everything is equally fast; more on the right, where the fastest has its name.
-    spread = math.log(fastest / slowest)
-    before, after = max(0.14, 0.1 * spread), max(0.2, 0.3 * spread)
-    shown = [ratio for ratio in ratios if ratio.value >= FLOOR] or list(ratios)
-    worst = min(least, *(max(ratio.low or ratio.value, FLOOR if ratio.value >= FLOOR else 0) for ratio in shown))
-    best = max(1.0, *(ratio.high or ratio.value for ratio in shown))
-    # Most engines stand near 100 %: their names need room above and below it.
-    below, above = max(0.004, 0.12 * (best - worst)), max(0.006, 0.25 * (best - worst))
-    return Scales(fastest * math.exp(after), slowest * math.exp(-before), worst - below, best + above)
-
-
 def _panel(batch: int, cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales, least: float) -> Panel:
     gate_y = scales.y(least)
-    gate_box = Box(PLOT.left, gate_y, PLOT.left + 60, gate_y + 15)
-    points = {case.id: (scales.x(_drawn(case)[0].value), scales.y(_drawn(case)[1].value)) for case in cases}
+    gate_boxes = [
+        Box(PLOT.left, gate_y, PLOT.left + 60, gate_y + 15),
+        Box(PLOT.left, gate_y - GATE_PX, PLOT.right, gate_y + GATE_PX),
+    ]
+    points = {case.id: (scales.x(figures_of(case)[0].value), scales.y(figures_of(case)[1].value)) for case in cases}
     front = pareto_front(cases)
     around = MARKER_PX + 1
-    obstacles = [Box(x - around, y - around, x + around, y + around) for x, y in points.values()] + [gate_box]
+    obstacles = [Box(x - around, y - around, x + around, y + around) for x, y in points.values()] + gate_boxes
     bars, markers = [], []
     for case in cases:
-        (speed, ratio), point = _drawn(case), points[case.id]
+        (speed, ratio), point = figures_of(case), points[case.id]
         drawn_bars, taken = _error_bars(point, speed, ratio, scales)
         bars.append(drawn_bars)
         obstacles.extend(taken)
@@ -154,16 +116,17 @@ def _panel(batch: int, cases: Sequence[CaseSummary], shapes: dict[str, int], sca
     words = f"Speed-up against accuracy, {len(cases)} cases; the table below has the same figures."
     # Whoever listens hears the points, which say everything, and neither ticks nor names without a place.
     names = _names(_named(cases, front), points, obstacles, scales, least)
-    scenery = tag("g", *_axes(scales), *gate, *steps, *bars, *names, aria_hidden="true")
+    scenery = tag("g", *axes(scales), *gate, *steps, *bars, *names, aria_hidden="true")
     picture = svg(WIDTH, HEIGHT, scenery, *markers, class_="panel", role="group", aria_label=words)
-    return Panel(batch, picture, tuple(front))
+    by_speed = sorted(cases, key=lambda case: -figures_of(case)[0].value)
+    return Panel(batch, picture, tuple(front), tuple(by_speed))
 
 
 def _named(cases: Sequence[CaseSummary], front: Sequence[CaseSummary]) -> list[CaseSummary]:
     """The cases with a name: all, or those on the front, what fails, the baseline and each precision's fastest."""
     if len(cases) <= NAMES_THAT_FIT:
         return list(cases)
-    fastest = {case.precision: case.id for case in sorted(cases, key=lambda case: _drawn(case)[0].value)}
+    fastest = {case.precision: case.id for case in sorted(cases, key=lambda case: figures_of(case)[0].value)}
     wanted = {case.id for case in front} | set(fastest.values())
     return [case for case in cases if case.id in wanted or case.is_baseline or case.gate == "fail"]
 
@@ -174,7 +137,7 @@ def _names(
     places = [points[case.id] for case in cases]
     names = []
     for case in cases:
-        ratio = _drawn(case)[1].value
+        ratio = figures_of(case)[1].value
         names.append(_label(case, percent(ratio, least) if ratio < scales.worst else ""))
     widths = [len(name) * GLYPH_PX + NAME_GAP_PX for name in names]
     nameless = [point for point in points.values() if point not in places]
@@ -182,10 +145,18 @@ def _names(
     parts = []
     for case, point, name, label in zip(cases, places, names, labels, strict=True):
         if label.leader:
-            parts.append(line(point, nearest_edge(label.box, point), "leader"))
+            parts.append(_leader(point, nearest_edge(label.box, point)))
         middle = (label.box.left + label.box.right) / 2
         parts.append(text((middle, label.box.bottom - 3), name, "name fails" if case.gate == "fail" else "name"))
     return parts
+
+
+def _leader(point: Point, end: Point) -> Markup:
+    """From the edge of the marker to the name: from its middle it would look like an interval."""
+    across, down = end[0] - point[0], end[1] - point[1]
+    far = math.hypot(across, down)
+    share = min(1.0, (MARKER_PX + 2) / far) if far else 0.0
+    return line((point[0] + share * across, point[1] + share * down), end, "leader")
 
 
 def _label(case: CaseSummary, ratio: str) -> str:
@@ -201,58 +172,18 @@ def _hover(case: CaseSummary, speed: Ratio, ratio: Ratio, least: float) -> str:
     )
 
 
-def _axes(scales: Scales) -> list[Markup]:
-    parts = []
-    for tick in log_ticks(scales.slowest, scales.fastest):
-        x = scales.x(tick)
-        parts.append(line((x, PLOT.top), (x, PLOT.bottom), "unity" if tick == 1 else "grid"))
-        parts.append(text((x, PLOT.bottom + 17), f"{tick:g}×", "tick"))
-    for tick in linear_ticks(scales.worst, scales.best):
-        y = scales.y(tick)
-        parts.append(line((PLOT.left, y), (PLOT.right, y), "grid"))
-        parts.append(text((PLOT.left - 7, y + 4), f"{100 * tick:.4g}\u202f%", "tick y"))
-    parts.append(text(((PLOT.left + PLOT.right) / 2, HEIGHT - 8), "speed-up over pytorch FP32", "axis"))
-    parts.append(text((PLOT.left, PLOT.top - 5), "accuracy kept", "axis first"))
-    return parts
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Round speed-ups in [low, high], the finest set whose marks keep apart on the logarithmic axis.
-
-    1 is always among them if it lies inside: every set of steps has it.
-    """
-    nearest = math.log(high / low) * TICK_PX / (PLOT.right - PLOT.left)
-    for steps in (
-        (1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
-        (1, 1.25, 1.5, 2, 3, 4, 5, 7),
-        (1, 1.5, 2, 3, 5, 7),
-        (1, 2, 5),
-        (1, 3),
-        (1,),
-    ):
-        ticks = [step * 10.0**power for power in range(-4, 5) for step in steps]
-        found = [round(tick, 6) for tick in ticks if low <= tick <= high]
-        if all(math.log(right / left) >= nearest for left, right in itertools.pairwise(found)):
-            break
-    return found
-
-
-def linear_ticks(low: float, high: float) -> list[float]:
-    """Round ratios in [low, high]; at most seven."""
-    step = next(s for s in (0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, math.inf) if (high - low) / s <= 7)
-    return [round(n * step, 6) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
 def _error_bars(point: Point, speed: Ratio, ratio: Ratio, scales: Scales) -> tuple[Markup, list[Box]]:
     """The bars, and the room they take: hair-thin, so that a name rather crosses a bar than a point or a name."""
     x, y = point
     bars, taken = [], []
     if speed.low is not None and speed.high is not None:
         left, right = scales.x(speed.low), scales.x(speed.high)
-        bars.append(line((left, y), (right, y), "error"))
+        ends = (line((end, y - CAP_PX), (end, y + CAP_PX), "error") for end in (left, right))
+        bars += [line((left, y), (right, y), "error"), *ends]
         taken.append(Box(left, y - HAIR_PX, right, y + HAIR_PX))
     if ratio.low is not None and ratio.high is not None:
         bottom, top = scales.y(ratio.low), scales.y(ratio.high)
-        bars.append(line((x, bottom), (x, top), "error"))
+        ends = (line((x - CAP_PX, end), (x + CAP_PX, end), "error") for end in (bottom, top))
+        bars += [line((x, bottom), (x, top), "error"), *ends]
         taken.append(Box(x - HAIR_PX, top, x + HAIR_PX, bottom))
     return Markup("").join(bars), taken

@@ -15,6 +15,7 @@ from reports.ratio import Latency, Ratio, speed_ratio, summed
 from reports.record import last_session
 from reports.rows import Row
 from reports.since import FIGURES
+from reports.suite_words import GENERATED, generated
 from reports.summary import BASELINE_BACKEND, CaseSummary, number, reference_case, summarise, tolerance
 from reports.table import size_ratio
 from reports.wording import gate_sentence, listed, percent, percent_interval, significant, times, times_interval
@@ -80,7 +81,8 @@ def _speed(seen: Session, model: str, precision: str, least: float, most: float)
     if best is None or best.speedup is None:
         return _nothing_passes(seen, model, asked, timed)
     verdict, why = _against(best.speedup, least, most, _multiple, BETWEEN_RUNS)
-    return _Part(verdict, family.speed_words(best), " ".join([why, *family.doubts(seen, best)]), model)
+    said = [why, *family.judged_on(seen, [best]), *family.doubts(seen, best)]
+    return _Part(verdict, family.speed_words(best), " ".join(said), model)
 
 
 def _pipeline(seen: Session) -> _Part:
@@ -111,7 +113,7 @@ def _pipeline(seen: Session) -> _Part:
     found = f"{used}, batch {max(batches)}: {family.beside(times(ratio.value), times_interval(ratio))}, {sums}."
     of = "Sums of the towers' medians; reading images and splitting text into tokens are not in them."
     disturbed = [doubt for case in chosen for doubt in family.doubts(seen, case)]
-    return _Part(verdict, found, " ".join(dict.fromkeys([why, of, *disturbed])))
+    return _Part(verdict, found, " ".join(dict.fromkeys([why, of, *family.judged_on(seen, chosen), *disturbed])))
 
 
 def _accuracy(precision: str, least: float, most: float, rule: str) -> Callable[[Session], _Part]:
@@ -141,7 +143,8 @@ def _kept(seen: Session, model: str, precision: str, least: float, most: float) 
     ratio = best.metric.ratio
     verdict, why = _against(ratio, least, most, lambda bound: f"{100 * bound:g} %")
     shown = family.beside(percent(ratio.value, least), percent_interval(ratio))
-    return _Part(verdict, f"{family.engine_words(best)}: {shown} of {best.metric.name}.", why, model)
+    on = f" on {GENERATED}" if generated(seen.rows[0]["suite"], best.task) else ""
+    return _Part(verdict, f"{family.engine_words(best)}: {shown} of {best.metric.name}{on}.", why, model)
 
 
 def _sizes(seen: Session) -> _Part:
@@ -244,7 +247,10 @@ PROMISES: tuple[tuple[str, Callable[[Session], _Part]], ...] = (
     ("YOLO on TensorRT in INT8 is 5–8× as fast as in PyTorch FP32", _detector_speed("int8", 5, 8)),
     ("Each tower of CLIP on TensorRT in FP16 is 1.5–2× as fast as in PyTorch FP32", _towers_speed),
     ("Both towers of CLIP together are 2–3× as fast on TensorRT", _pipeline),
-    ("FP16 keeps about 99 % of the accuracy", _accuracy("fp16", 0.985, math.inf, "98.5 % rounds to 99 %.")),
+    (
+        "FP16 keeps about 99 % of the accuracy",
+        _accuracy("fp16", 0.985, math.inf, "98.5 % and more counts, as it rounds to 99 %."),
+    ),
     ("INT8 keeps 95–98 % of the accuracy", _accuracy("int8", 0.95, 0.98, "")),
     ("Engines are 2–3× the size of the weights", _sizes),
     ("A build takes 30–60 s", _builds),

@@ -13,10 +13,11 @@ LEVELS = ("fail", "ok", "warn", "info")
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence of the verdict. `level` is "fail", "warn", "ok" or "info"."""
+    """One sentence of the verdict. `level` is "fail", "warn", "ok" or "info", `place` the section that tells more."""
 
     level: str
     text: str
+    place: str = ""
 
 
 @dataclass(frozen=True)

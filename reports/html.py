@@ -19,8 +19,9 @@ from reports import charts, wording
 from reports.card import card_figures, filled, peak_sources, quantity
 from reports.card_verdict import cause
 from reports.claims import claims
-from reports.cost import case_seconds, session_cost
+from reports.cost import case_seconds, parts, session_cost
 from reports.errors import ReportError
+from reports.glossary import words
 from reports.machine import card_facts, machine
 from reports.recommend import recommend
 from reports.record import last_session
@@ -28,11 +29,14 @@ from reports.rows import Row
 from reports.script import SCRIPT, case_lines, content_policy
 from reports.since import Since, findings, judge
 from reports.since_charts import MOST_CHARTS, look_back
+from reports.steadiness import moved, shorter_end_to_end, unsteady
+from reports.suite_words import about
 from reports.summary import CaseSummary, number, summarise, tolerance
 from reports.table import build_metric_table, build_table, layers_text, records, size_ratio
+from reports.trust import doubts, in_words
 from reports.unanswered import unanswered
 from reports.verdict import find
-from reports.why import MOST_PICTURES, explain
+from reports.why import MOST_PICTURES, SHORTER, USUAL, explain
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
@@ -84,7 +88,7 @@ def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequ
     told = _told(rows, history, since)
     cases = summarise(rows)
     least = 1 - tolerance(rows)
-    session, end = rows[0], _end(rows)
+    session = rows[0]
     found = find(rows, findings(told))
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -97,6 +101,7 @@ def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequ
         wording.significant,
         wording.times,
         wording.times_interval,
+        wording.ms_interval,
         wording.percent,
         wording.percent_interval,
         wording.gate_percent,
@@ -108,6 +113,12 @@ def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequ
         card_figures,
         cause,
         case_seconds,
+        wording.first_line,
+        wording.in_short,
+        in_words,
+        unsteady,
+        moved,
+        shorter_end_to_end,
     ):
         environment.filters[helper.__name__] = helper
     environment.filters["figure"] = number
@@ -115,21 +126,25 @@ def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequ
     choices = recommend(rows)
     shipped = {case_id for choice in choices for case_id in choice.case_ids}
     ran = [case for case in cases if case.ran]
-    why = explain(cases, shipped)
+    why, lines = explain(cases, shipped), case_lines(rows, cases)
     return environment.get_template("report.html.j2").render(
         session=session,
         started=_moment(session.get("at")),
-        duration=_duration(end, any(row["kind"] == "resume" for row in rows)),
+        duration=parts(rows).sentence(),
+        about=about(session["suite"]),
+        words=words(cases),
+        doubts=list(doubts(session)),
         machine=machine(session),
-        findings=[(finding.level, LEVEL_WORDS[finding.level], finding.text) for finding in found],
+        findings=found,
+        level_words=LEVEL_WORDS,
         choices=choices,
         shipped=shipped,
         pictures=charts.pictures(cases, least),
         legend=charts.legend(cases),
         models=_by_model_and_batch(ran),
         ran=ran,
-        idle=[case for case in cases if not case.ran],
-        csv=case_lines(rows),
+        csv=lines,
+        idle=lines.idle,
         script=SCRIPT,
         content_policy=content_policy(),
         watched=[case for case in ran if case.values("speed").get("card")],
@@ -143,6 +158,8 @@ def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequ
         why=why,
         anchors={each.case.id: each.anchor for of_model in why.values() for each in of_model},
         most_pictures=MOST_PICTURES,
+        shorter=SHORTER,
+        usual=USUAL,
         since=None if history is None else look_back(history, session["session"], told, cases, shipped),
         most_charts=MOST_CHARTS,
         claims=claims(rows),
@@ -180,16 +197,6 @@ def _moment(at: Any) -> str:
         return f"{datetime.fromisoformat(str(at)):%d %B %Y, %H:%M %Z}".removeprefix("0")
     except ValueError:
         return str(at)
-
-
-def _duration(end: Row | None, resumed: bool) -> str:
-    seconds = end.get("seconds") if end else None
-    if not isinstance(seconds, int | float):
-        return "did not finish"
-    minutes, rest = divmod(round(seconds), 60)
-    # What came before a resumption may have been killed: nobody knows how long it took.
-    took = "was resumed and then took" if resumed else "took"
-    return f"{took} {minutes} min {rest} s" if minutes else f"{took} {rest} s"
 
 
 def _write_whole(path: Path, content: str) -> None:

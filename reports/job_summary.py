@@ -15,6 +15,7 @@ from reports.recommend import recommend
 from reports.record import last_session
 from reports.rows import Row
 from reports.since import Since, findings
+from reports.steadiness import rough, unsteady
 from reports.summary import CaseSummary, summarise, tolerance
 from reports.unanswered import unanswered
 from reports.verdict import find
@@ -128,7 +129,7 @@ def _doubts(cases: Sequence[CaseSummary]) -> Iterator[tuple[str, str]]:
             if outcome == "error":
                 yield f"{case.id} stopped with an error ({question})", reason
     for case in cases:
-        if case.latency and case.values("speed").get("steady") is False:
+        if unsteady(case):
             yield f"{case.id} was not steady", "Its timing did not become steady: take it as rough."
 
 
@@ -181,7 +182,7 @@ def _figures(case: CaseSummary, least: float) -> tuple[str, str, str, str]:
     """The cells behind the engine's name, each a figure with its interval where one is known."""
     speedup, ratio = case.speedup, case.metric.ratio if case.metric else None
     rate = significant(case.images_per_second)
-    rate += " (unsteady)" if case.latency and case.values("speed").get("steady") is False else ""
+    rate += " (unsteady)" if unsteady(case) else " (rough)" if rough(case) else ""
     faster = _with(times(speedup.value if speedup else None), "" if case.is_baseline else times_interval(speedup))
     kept = _with(percent(ratio.value if ratio else None, least), percent_interval(ratio))
     gate = "**fail**" if case.gate_shown == "fail" else _with(case.gate, "" if case.status == "passed" else case.status)

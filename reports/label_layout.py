@@ -11,6 +11,8 @@ Floats = NDArray[np.float64]
 # Directions of a label from its point, the most natural first, and how far away it may go. Beyond the
 # first two distances a thin line has to lead from the point to its name.
 DIRECTIONS = ((1, 0), (-1, 0), (0, -1), (0, 1), (0.8, -0.8), (0.8, 0.8), (-0.8, -0.8), (-0.8, 0.8), (0.3, -1), (0.3, 1))
+# Such a line must not look like an interval, which lies straight across or straight up.
+SLANTED = (*DIRECTIONS[4:], (-0.3, -1), (-0.3, 1), (1, -0.35), (1, 0.35), (-1, -0.35), (-1, 0.35))
 DISTANCES_PX = (11, 17, 26, 38, 52, 70, 90, 115, 145)
 LEADER_FROM_PX = 20
 HEIGHT_PX = 13
@@ -65,7 +67,7 @@ def _best(
     candidates = [
         (distance + 0.4 * order, _box(point, width, distance, direction))
         for distance in DISTANCES_PX
-        for order, direction in enumerate(DIRECTIONS)
+        for order, direction in enumerate(SLANTED if distance >= LEADER_FROM_PX else DIRECTIONS)
     ]
     boxes = _edges([box for _, box in candidates])
     distances = np.array([distance for distance, _ in candidates])

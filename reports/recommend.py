@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.card import disturbed
+from reports.int8_costs import int8_costs
 from reports.record import last_session
 from reports.rows import Row
+from reports.steadiness import rough
 from reports.summary import BASELINE_BACKEND, CaseSummary, summarise, tolerance
 from reports.wording import (
     first_line,
@@ -27,7 +29,10 @@ WIDEST_TIE = 1.05
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The answer for one model and batch. `engines` holds several names for a tie and none for no answer."""
+    """The answer for one model and batch. `engines` holds several names for a tie and none for no answer.
+
+    `int8` says what the fastest INT8 engine costs in accuracy, where one was judged.
+    """
 
     model: str
     batch: int
@@ -35,6 +40,7 @@ class Recommendation:
     engines: tuple[str, ...]
     text: str
     runner_up: str | None
+    int8: str | None
 
     @property
     def tie(self) -> bool:
@@ -52,8 +58,10 @@ def recommend(rows: Sequence[Row]) -> list[Recommendation]:
 
 
 def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) -> Recommendation:
+    int8 = int8_costs(timed, least)
+
     def none(text: str) -> Recommendation:
-        return Recommendation(model, batch, (), (), text, None)
+        return Recommendation(model, batch, (), (), text, None, int8)
 
     ranked = sorted(_comparable(timed), key=_p50)
     judged = [case for case in ranked if case.gate in ("pass", "fail") and not case.is_baseline]
@@ -81,9 +89,9 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
             f"{listed(_with_speed(case) for case in unclear)} may be as fast: the timing is too uncertain to say. "
             "Run it again."
         )
-    if any(_unsteady(case) for case in tied):
+    if any(rough(case) for case in tied):
         sentences.append("Its timing was not steady: run it again before you rely on it.")
-    elif any(case.is_baseline and _unsteady(case) for case in ranked):
+    elif any(case.is_baseline and rough(case) for case in ranked):
         sentences.append("The baseline's timing was not steady, so that the speed-up is rough.")
     if any(disturbed(case) for case in tied):
         sentences.append("The card was throttled or not its own meanwhile: run it again on a free card.")
@@ -99,7 +107,8 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
         case_ids=tuple(case.id for case in tied),
         engines=tuple(case.name for case in tied),
         text=" ".join(sentences),
-        runner_up=_with_speed(rest[0]) if rest else None,
+        runner_up=_runner_up(rest[0], least) if rest else None,
+        int8=int8,
     )
 
 
@@ -122,10 +131,6 @@ def _may_ship(case: CaseSummary) -> bool:
     return judged and case.status == "passed" and not case.problems
 
 
-def _unsteady(case: CaseSummary) -> bool:
-    return case.values("speed").get("steady") is False
-
-
 def _overlap(one: CaseSummary, other: CaseSummary) -> bool:
     a, b = one.latency, other.latency
     if a is None or b is None or a.high_ms is None or b.low_ms is None:
@@ -136,6 +141,15 @@ def _overlap(one: CaseSummary, other: CaseSummary) -> bool:
 def _with_speed(case: CaseSummary) -> str:
     speedup = f", {times(case.speedup.value)}" if case.speedup else ""
     return f"{case.name} ({significant(case.images_per_second)} img/s{speedup})"
+
+
+def _runner_up(case: CaseSummary, least: float) -> str:
+    """`tensorrt FP16 (798 img/s, 4.56× (4.55–4.57)), which keeps 100.6 % (99.7–102.0) of the baseline's mAP50-95`."""
+    if case.is_baseline or case.speedup is None:
+        return _with_speed(case)
+    interval = times_interval(case.speedup)
+    faster = f"{times(case.speedup.value)}{f' ({interval})' if interval else ''}"
+    return f"{case.name}: {significant(case.images_per_second)} img/s, {faster}; it {gate_sentence(case, least)}"
 
 
 def _justification(case: CaseSummary, least: float) -> str:

@@ -5,19 +5,20 @@ A page never holds the samples themselves: they are binned here into a few dozen
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from reports.svg import svg, tag, text
+from reports.svg import polyline, svg, tag, text
 from reports.wording import significant
 
 Floats = NDArray[np.float64]
 Scale = Callable[[float], int]
 
-WIDTH, HEIGHT, TOP, BOTTOM = 452, 104, 8, 96
+WIDTH, HEIGHT, TOP, BOTTOM = 452, 122, 8, 96
+AXIS = HEIGHT - 10
 TIME_LEFT, WINDOW_PX, WINDOWS = 62, 4, 60  # the order of time: a bar for each stretch of samples
 BARS_LEFT, BARS_PX, BAR_PX = 310, 70, 4  # the distribution, on the same scale of latency
 FEWEST = 10
@@ -26,6 +27,7 @@ LEAST_SPAN = 0.02
 # The scale ends this many times as far above the median as the 95 % quantile lies, so that one hiccup does not
 # squeeze the rest.
 TAIL = 4
+TABLE_ROWS = 5
 LABEL_PX = 12
 # A stretch is the median of at least so many samples, and so many stretches must be there before their order says
 # anything. Steps and drifts are told from noise where they explain half of the variance between stretches, which
@@ -34,11 +36,16 @@ STRETCH, FEWEST_STRETCHES, LEAST_EXPLAINED, LEAST_CHANGE = 3, 20, 0.5, 0.01
 # A level wanders where its stretches spread so wide, and neighbours differ by less than this share of what
 # independent ones do: von Neumann's ratio, half the mean square of successive differences over the variance.
 WANDERS, NEIGHBOURS_ALIKE = 0.05, 0.5
+# Stretches that spread so wide have no level to speak of, whatever their order.
+SPREADS = 0.10
 
 
 @dataclass(frozen=True)
 class Movement:
-    """How the level moved while it was measured: `kind` is "step", "drift", "wander", "level" or "" (too few)."""
+    """How the level moved while it was measured.
+
+    `kind` is "step", "drift", "wander", "spread", "level" or "" (too few samples to say).
+    """
 
     kind: str
     text: str
@@ -47,7 +54,8 @@ class Movement:
 def readable(value: object) -> Floats:
     """The positive finite numbers of a recorded list, in their order; empty for anything else."""
     listed = value if isinstance(value, list) else []
-    numbers = [each for each in listed if isinstance(each, int | float) and not isinstance(each, bool)]
+    alike = set(map(type, listed)) <= {int, float}  # thousands of them, as a rule of one type
+    numbers = listed if alike else [each for each in listed if type(each) in (int, float)]
     found = np.array(numbers, dtype=np.float64)
     return found[np.isfinite(found) & (found > 0)]
 
@@ -74,6 +82,9 @@ def picture(samples_ms: Floats, marks: Mapping[str, float | None], label: str) -
         _in_time(samples_ms, y),
         _distribution(samples_ms, low, high),
         *_labelled(known, y),
+        text((TIME_LEFT, AXIS), "call 1", "start"),
+        text((TIME_LEFT + WINDOWS * WINDOW_PX, AXIS), f"call {samples_ms.size}", "end"),
+        text((BARS_LEFT, AXIS), "how often", "start"),
         class_="samples",
         role="img",
         aria_label=label,
@@ -82,6 +93,12 @@ def picture(samples_ms: Floats, marks: Mapping[str, float | None], label: str) -
 
 def movement(samples_ms: Floats) -> Movement:
     """Whether the level stepped or drifted while it was measured, in a sentence without a full stop."""
+    return _movement(samples_ms.tobytes())
+
+
+@lru_cache(maxsize=1024)  # verdict, table, recommendation and folds all ask
+def _movement(samples: bytes) -> Movement:
+    samples_ms = np.frombuffer(samples)
     stretches = min(WINDOWS, samples_ms.size // STRETCH)
     if stretches < FEWEST_STRETCHES:
         return Movement("", "too few samples to tell a step or a drift")
@@ -97,9 +114,12 @@ def movement(samples_ms: Floats) -> Movement:
         return Movement("drift", f"a drift: {_longer(drifted)} at the end than at the beginning")
     least, most = (float(end) / whole - 1 for end in np.quantile(medians, (0.05, 0.95)))
     found = f"nine in ten stretches are {100 * least:+.1f} to {100 * most:+.1f} % from their middle"
-    if most - least >= WANDERS and _unlike_neighbours(medians) < NEIGHBOURS_ALIKE:
+    if most - least < WANDERS:
+        return Movement("level", f"no step and no drift; {found}")
+    if _unlike_neighbours(medians) < NEIGHBOURS_ALIKE:
         return Movement("wander", f"the level moves to and fro, without one step or drift; {found}")
-    return Movement("level", f"no step and no drift; {found}")
+    spreads = most - least >= SPREADS
+    return Movement("spread" if spreads else "level", f"the level is {'not one' if spreads else 'uneven'}; {found}")
 
 
 def _range(samples_ms: Floats, marks_ms: Sequence[float]) -> tuple[float, float]:
@@ -118,11 +138,20 @@ def _in_time(samples_ms: Floats, y: Scale) -> Markup:
     at = [round(TIME_LEFT + (index + 0.5) * width) for index in range(len(parts))]
     reach = "".join(f"M{x} {y(part.max())}V{y(part.min()) + 1}" for x, part in zip(at, parts, strict=True))
     medians = [y(float(np.median(part))) for part in parts]
-    middle = f"M{at[0]} {medians[0]}" + "".join(
-        f"l{right - left} {new - old}" if new != old else f"h{right - left}"
-        for (left, old), (right, new) in pairwise(zip(at, medians, strict=True))
-    )
+    middle = polyline(list(zip(at, medians, strict=True)))
     return tag("path", d=reach, class_="reach") + tag("path", d=middle, class_="line")
+
+
+def table(samples_ms: Floats) -> list[tuple[str, ...]]:
+    """The picture in figures: of each fifth of the calls, in their order, the median and the fastest and slowest."""
+    if samples_ms.size < FEWEST:
+        return []
+    lines, end = [], 0
+    for part in np.array_split(samples_ms, TABLE_ROWS):
+        start, end = end + 1, end + part.size
+        ends = (float(np.median(part)), float(part.min()), float(part.max()))
+        lines.append((f"{start} to {end}", *(significant(each) for each in ends)))
+    return lines
 
 
 def _distribution(samples_ms: Floats, low: float, high: float) -> Markup:

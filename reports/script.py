@@ -11,18 +11,41 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from reports.rows import Row
+from reports.summary import CaseSummary
 from reports.table import build_table
 
 # Part of the page, letter by letter: the policy names its hash. Jinja2 must therefore not touch it.
 SCRIPT = Markup((Path(__file__).parent / "templates" / "report.js").read_text(encoding="utf-8"))
 
 
+# The columns that tell one case that did not run from another: the first of `report.csv`.
+OWN_COLUMNS = 6
+
+
+@dataclass(frozen=True)
+class IdleLine:
+    """A case that did not run, and the beginning of its line of CSV, ready for an attribute."""
+
+    case: CaseSummary
+    head: Markup
+
+
+@dataclass(frozen=True)
+class IdleGroup:
+    """Cases that did not run for one reason: their lines of CSV differ in `OWN_COLUMNS` only, and share the `tail`."""
+
+    reason: str
+    tail: Markup
+    lines: tuple[IdleLine, ...]
+
+
 @dataclass(frozen=True)
 class CaseLines:
-    """`report.csv` in pieces: its head, and the line of each case by the case's id, ready for an attribute."""
+    """`report.csv` in pieces, ready for attributes: its head, and the line of each case by the case's id."""
 
     head: str
     lines: dict[str, Markup]
+    idle: tuple[IdleGroup, ...]
 
 
 def content_policy() -> str:
@@ -34,10 +57,24 @@ def content_policy() -> str:
     return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
-def case_lines(rows: Sequence[Row]) -> CaseLines:
-    """The lines of `report.csv`, so that what a reader copies from the page has all its columns and digits."""
+def case_lines(rows: Sequence[Row], cases: Sequence[CaseSummary]) -> CaseLines:
+    """The lines of `report.csv`, so that what a reader copies from the page has all its columns and digits.
+
+    `cases` are those of the rows.
+    """
     head, *lines = csv.reader(io.StringIO(build_table(rows).to_csv(index=False), newline=""))
-    return CaseLines(_line(head), {line[0]: _attribute(_line(line)) for line in lines})
+    by_id = {line[0]: line for line in lines}
+    groups: dict[tuple[str, ...], list[CaseSummary]] = {}
+    for case in cases:
+        if not case.ran:
+            groups.setdefault(tuple(by_id[case.id][OWN_COLUMNS:]), []).append(case)
+    idle = []
+    for tail, alike in groups.items():
+        found = tuple(IdleLine(each, _attribute(_line(by_id[each.id][:OWN_COLUMNS]))) for each in alike)
+        reason = "; ".join(reason for _, _, reason in alike[0].reasons())
+        idle.append(IdleGroup(reason, _attribute(_line(tail)), found))
+    ran = {case.id: _attribute(_line(by_id[case.id])) for case in cases if case.ran}
+    return CaseLines(_line(head), ran, tuple(idle))
 
 
 def _line(fields: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reports.problems import engine_problems, reading_problems
 from reports.ratio import Latency, Ratio, reaches, speed_ratio
 from reports.record import last_session
 from reports.rows import Row
@@ -67,8 +68,8 @@ class CaseSummary:
 
     @property
     def gate_shown(self) -> str:
-        """The word for the case's gate: that of accuracy, and "fail" whatever it says where the engine is refuted."""
-        return "fail" if self.refuted else self.gate
+        """The gate's word: accuracy's, but "fail" for a refuted engine, and "error" where a question crashed."""
+        return "fail" if self.refuted else "error" if self.status == "error" and self.gate != "fail" else self.gate
 
     @property
     def ran(self) -> bool:
@@ -77,9 +78,9 @@ class CaseSummary:
 
     @property
     def metric(self) -> Metric | None:
-        """The gated metric with the worst ratio; without a gated one, the worst of all."""
+        """The gated metric with the worst ratio, of equal ones the least certain; without a gated one, of all."""
         candidates = [metric for metric in self.metrics if metric.gated] or self.metrics
-        return min(candidates, key=lambda m: m.ratio.value if m.ratio else math.inf, default=None)
+        return min(candidates, key=_worst, default=None)
 
     def uncertain(self, least: float) -> Metric | None:
         """Of the gated metrics that pass the one whose interval reaches furthest below `least`, if one does."""
@@ -99,6 +100,12 @@ class CaseSummary:
         for question, row in self.answers.items():
             if row["outcome"] != "passed" or row.get("reason"):
                 yield question, row["outcome"], str(row.get("reason") or "no reason was recorded")
+
+
+def _worst(metric: Metric) -> tuple[float, float]:
+    if metric.ratio is None:
+        return math.inf, math.inf
+    return metric.ratio.value, metric.ratio.value if metric.ratio.low is None else metric.ratio.low
 
 
 def number(values: Mapping[str, Any], key: str) -> float | None:
@@ -151,7 +158,11 @@ def _summary(answers: Answers, least: float) -> CaseSummary:
         metrics=metrics,
         gate=gate,
         status=_status(answers, gate),
-        problems=(*problems, *_engine_problems(answers), *_reading_problems(speed)),
+        problems=(
+            *problems,
+            *engine_problems(answers),
+            *reading_problems(speed, number(speed["values"], "share_of_peak") if speed else None),
+        ),
     )
 
 
@@ -211,31 +222,6 @@ def _status(answers: Answers, gate: str) -> str:
     if "failed" in outcomes or gate == "fail":
         return "failed"
     return "passed" if "passed" in outcomes else "skipped"
-
-
-def _engine_problems(answers: Answers) -> tuple[str, ...]:
-    """What was built, timed and scored must be one file: their hashes are equal, or the case proves nothing."""
-    hashes = {
-        question: answers[question]["values"].get("engine_sha256")
-        for question in ("build", "speed", "accuracy")
-        if question in answers and answers[question]["outcome"] in ("passed", "failed")
-    }
-    words = {"build": "built", "speed": "timed", "accuracy": "scored"}
-    pairs = [("accuracy", "speed"), ("speed", "build")] if "speed" in hashes else [("accuracy", "build")]
-    problems = []
-    for one, other in pairs:
-        if one in hashes and other in hashes and hashes[one] != hashes[other]:
-            unknown = "" if hashes[one] and hashes[other] else " as far as recorded: one of their hashes is missing"
-            problems.append(f"{words[one]} engine is not the {words[other]} engine{unknown}")
-    return tuple(problems)
-
-
-def _reading_problems(speed: Row | None) -> tuple[str, ...]:
-    """A reading above what the card can compute missed some of the work: its case must have failed."""
-    share = number(speed["values"], "share_of_peak") if speed and speed["outcome"] == "passed" else None
-    if share is None or share <= 1:
-        return ()
-    return (f"recorded as passed, but its reading is {share:.2f} of the card's peak: broken, not fast",)
 
 
 def _with_speedup(case: CaseSummary, cases: Sequence[CaseSummary]) -> CaseSummary:

@@ -3,6 +3,7 @@
 Every attribute and every text is escaped here; nothing else in `reports/` writes markup by hand.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -59,19 +60,33 @@ def marker(point: Point, shape: int, precision: str, *, failed: bool = False) ->
 
 def polygon(at: Point, corners: Sequence[Point], class_: str) -> Markup:
     """Corners around (0, 0), moved to `at`."""
-    points = " ".join(f"{at[0] + x:.1f},{at[1] + y:.1f}" for x, y in corners)
+    points = " ".join(f"{_short(at[0] + x)},{_short(at[1] + y)}" for x, y in corners)
     return tag("polygon", points=points, class_=class_)
 
 
 def line(start: Point, end: Point, class_: str) -> Markup:
     """A straight line."""
     (x1, y1), (x2, y2) = start, end
-    return tag("line", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", class_=class_)
+    return tag("line", x1=_short(x1), y1=_short(y1), x2=_short(x2), y2=_short(y2), class_=class_)
+
+
+def polyline(points: Sequence[tuple[int, int]]) -> str:
+    """The path through these whole pixels, in few bytes: steps from each to the next."""
+    parts = [f"M{points[0][0]} {points[0][1]}"]
+    for (left, old), (right, new) in itertools.pairwise(points):
+        across, down = right - left, new - old
+        parts.append(f"l{across}{'' if down < 0 else ' '}{down}" if down else f"h{across}")
+    return "".join(parts)
 
 
 def text(at: Point, words: str, class_: str) -> Markup:
     """One line of text; the stylesheet anchors it."""
-    return tag("text", words, x=f"{at[0]:.1f}", y=f"{at[1]:.1f}", class_=class_)
+    return tag("text", words, x=_short(at[0]), y=_short(at[1]), class_=class_)
+
+
+def _short(pixels: float) -> str:
+    """To a tenth of a pixel, a whole one without its zero: a page has thousands of them."""
+    return f"{pixels:.1f}".removesuffix(".0")
 
 
 def svg(width: int, height: int, *children: Markup, **attributes: str) -> Markup:

@@ -59,7 +59,7 @@ COLUMNS = {
     "share_of_peak": "Float64",
     "sm_clock_mhz": "Float64",
     "temperature_max_c": "Float64",
-    "power_w": "Float64",
+    "energy_pass_power_w": "Float64",
     "throttled": "boolean",
     "throttled_repeats": "Int64",
     "foreign_processes": "string",
@@ -101,8 +101,8 @@ def build_table(rows: Sequence[Row]) -> pd.DataFrame:
       intervals in quadrature (`summary.speed_ratio`). It is missing where there is no such baseline.
     - `metric` to `accuracy_high` are those of the gated metric with the worst ratio; `build_metric_table`
       has all metrics.
-    - `gate` is "pass", "fail", "not judged" or "–" (never asked, or stopped by an error); "fail" also where the
-      engine has not the precision asked for, or its reading is above the card's peak.
+    - `gate` is "pass", "fail", "not judged" or "–" (never asked); "fail" also where the engine has not the precision
+      asked for, or its reading is above the card's peak; "error" where a question crashed and none failed.
     - `quantity` says what `images_per_second` to `p99_ms` and `speedup` are of: "device time" on a card, where
       `end_to_end_…` is beside it, and "end-to-end latency" on a CPU, which leaves all columns of a card empty.
     - `size_ratio` is the size on disk over the size of the weights file.
@@ -192,7 +192,7 @@ def _card(case: CaseSummary) -> dict[str, Any]:
         "share_of_peak": card.share_of_peak,
         "sm_clock_mhz": card.sm_clock_mhz,
         "temperature_max_c": card.temperature_max_c,
-        "power_w": card.power_w,
+        "energy_pass_power_w": card.energy_power_w,
         "throttled": card.throttled if watched else None,
         "throttled_repeats": card.repeats if watched else None,
         "foreign_processes": card.foreign or None,

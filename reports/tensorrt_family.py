@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from reports.card import disturbed
 from reports.finding import Session
 from reports.ratio import Ratio
+from reports.steadiness import rough
+from reports.suite_words import GENERATED, generated
 from reports.summary import BASELINE_BACKEND, CaseSummary, reference_case
 from reports.wording import first_line, listed, times, times_interval
 
@@ -63,11 +65,17 @@ def doubts(seen: Session, case: CaseSummary) -> list[str]:
     """Sentences on what disturbed its timing, or the baseline's."""
     pair = [each for each in (case, reference_case(case, seen.cases, BASELINE_BACKEND)) if each]
     said = []
-    if any(each.values("speed").get("steady") is False for each in pair):
+    if any(rough(each) for each in pair):
         said.append("Its timing or the baseline's was not steady: take it as rough.")
     if any(disturbed(each) for each in pair):
         said.append("The card was throttled or not its own meanwhile, or while the baseline was timed.")
     return said
+
+
+def judged_on(seen: Session, cases: Iterable[CaseSummary]) -> list[str]:
+    """A sentence where the accuracy without which no speed counts was judged on images that this project drew."""
+    suite = seen.rows[0]["suite"]
+    return [f"Accuracy was judged on {GENERATED}."] if any(generated(suite, case.task) for case in cases) else []
 
 
 def engine_words(case: CaseSummary) -> str:

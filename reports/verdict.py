@@ -3,23 +3,15 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from reports import card_verdict
+from reports import card_verdict, timing_verdict
 from reports.finding import LEVELS, Finding, Session, together
-from reports.ratio import reaches, speed_ratio
+from reports.ratio import reaches
 from reports.record import last_session
 from reports.rows import Row
 from reports.status import Status
-from reports.summary import (
-    BASELINE_BACKEND,
-    BASELINE_PRECISION,
-    CaseSummary,
-    number,
-    reference_case,
-    summarise,
-    tolerance,
-)
+from reports.summary import BASELINE_PRECISION, number, summarise, tolerance
 from reports.table import layers_text
-from reports.wording import counted, first_line, gate_percent, gate_sentence, listed, place, times
+from reports.wording import counted, first_line, gate_percent, gate_sentence, in_short, listed, place
 
 # An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
 COMPUTES_IN_FP32 = re.compile(r"\b(comput|execut|run)\w*\s+(\w+\s+)?in\s+fp32", re.IGNORECASE)
@@ -96,35 +88,6 @@ def _problems(seen: Session) -> Iterator[Finding]:
     yield from together("fail", said)
 
 
-def _slower(seen: Session) -> Iterator[Finding]:
-    """Lower precision that did not pay: against the same backend's FP32, else against the baseline."""
-    slower: dict[tuple[str, str], dict[str, list[tuple[str, int]]]] = {}
-    unclear: list[CaseSummary] = []
-    for case in seen.cases:
-        if case.precision == BASELINE_PRECISION or case.latency is None:
-            continue
-        for backend in dict.fromkeys((case.backend, BASELINE_BACKEND)):
-            reference = reference_case(case, seen.cases, backend)
-            ratio = speed_ratio(case.latency, reference.latency) if reference and reference.latency else None
-            if reference is None or ratio is None:
-                continue
-            if (ratio.value if ratio.high is None else ratio.high) < 1:
-                of = f" of {reference.name}" if backend != case.backend else ""
-                engines = slower.setdefault((case.model, case.precision.upper()), {})
-                engines.setdefault(case.backend + of, []).append((times(ratio.value), case.batch))
-                break
-            if ratio.low is not None and ratio.low <= 1 and case not in unclear:
-                unclear.append(case)
-    for (model, precision), engines in slower.items():
-        said = [
-            f"{engine} {listed(ratio for ratio, _ in found)} (batch {listed(batch for _, batch in found)})"
-            for engine, found in engines.items()
-        ]
-        yield Finding("warn", f"{model}: {precision} is slower than FP32 on this machine: {listed(said)}.")
-    if unclear:
-        yield Finding("info", f"No clear gain over FP32, the interval includes 1×: {place(unclear)}.")
-
-
 def _silent_fp32(seen: Session) -> Iterator[Finding]:
     """An engine whose layers or notes say that it computes in FP32 although less was asked for."""
     said = []
@@ -146,49 +109,23 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
     yield from together("warn", said)
 
 
-def _unsteady(seen: Session) -> Iterator[Finding]:
-    timed = [case for case in seen.cases if case.latency]
-    if unsteady := [case for case in timed if case.values("speed").get("steady") is False]:
-        what = f"{len(unsteady)} of {counted(len(timed), 'timing')} did not become steady, take them as rough"
-        yield Finding("warn", f"{what}: {place(unsteady)}.")
-
-
-def _no_baseline(seen: Session) -> Iterator[Finding]:
-    unsound = {(case.model, case.batch) for case in seen.cases if case.is_baseline and not case.sound}
-    missing: dict[tuple[str, str], list[int]] = {}
-    for case in seen.cases:
-        if case.latency and not reference_case(case, seen.cases, BASELINE_BACKEND):
-            why = "cannot be trusted" if (case.model, case.batch) in unsound else "was not timed"
-            missing.setdefault((case.model, why), []).append(case.batch)
-    for (model, why), batches in missing.items():
-        where = f"{model}, batch {listed(dict.fromkeys(batches))}"
-        yield Finding("warn", f"{where}: no speed-up, because pytorch FP32 {why} in this run.")
-
-
-def _small_sets(seen: Session) -> Iterator[Finding]:
-    models: dict[int, dict[str, None]] = {}
-    for case in seen.cases:
-        accuracy = case.values("accuracy")
-        if accuracy.get("small_set") is True:
-            models.setdefault(int(number(accuracy, "evaluation_images") or 0), {})[case.model] = None
-    if models:
-        sets = "; ".join(f"{listed(names, most=6)} on {images}" for images, names in models.items())
-        yield Finding("warn", f"Accuracy was judged on few images: {sets}. Read the intervals, not the ratios alone.")
-
-
-def _uncertain_passes(seen: Session) -> Iterator[Finding]:
-    passed: dict[str, list[CaseSummary]] = {}
-    for case in seen.cases:
-        if case.gate == "pass" and not case.is_baseline:
-            passed.setdefault(case.model, []).append(case)
-    said = []
-    for model, cases in passed.items():
-        if uncertain := [case for case in cases if case.uncertain(seen.least)]:
-            every = 1 < len(uncertain) == len(cases)
-            said.append(f"every engine of {model}" if every else place(uncertain))
-    if said:
-        below = f"the interval of a gated ratio reaches below {gate_percent(seen.least)}"
-        yield Finding("info", f"Passed, but not with certainty ({below}): {'; '.join(said)}.")
+def _not_certain(seen: Session) -> Iterator[Finding]:
+    """Engines that pass, but might not on other images, beside what the same images say for certain of the others."""
+    by_images: dict[int, list[str]] = {}
+    rest = False
+    for model in dict.fromkeys(case.model for case in seen.cases):
+        passed = [case for case in seen.cases if case.model == model and case.gate == "pass" and not case.is_baseline]
+        uncertain = [case for case in passed if case.uncertain(seen.least)]
+        rest = rest or len(uncertain) < len(passed)
+        if uncertain:
+            every = 1 < len(uncertain) == len(passed)
+            images = int(number(uncertain[0].values("accuracy"), "evaluation_images") or 0)
+            by_images.setdefault(images, []).append(f"every engine of {model}" if every else place(uncertain))
+    if by_images:
+        least = gate_percent(seen.least)
+        said = "; ".join(f"{listed(cases)} on {counted(images, 'image')}" for images, cases in by_images.items())
+        others = " The other engines that pass are certain on the same images." if rest else ""
+        yield Finding("warn", f"Not certain to keep {least} (the interval reaches below it): {said}.{others}")
 
 
 def _not_judged(seen: Session) -> Iterator[Finding]:
@@ -201,8 +138,16 @@ def _not_judged(seen: Session) -> Iterator[Finding]:
 
 
 def _did_not_run(seen: Session) -> Iterator[Finding]:
-    if idle := [case for case in seen.cases if not case.ran]:
-        yield Finding("info", f"{counted(len(idle), 'case')} did not run; each stands below with its reason.")
+    """How many did not run, and for which reasons in short: the section of that name has them in full."""
+    reasons: dict[str, int] = {}
+    for case in (case for case in seen.cases if not case.ran):
+        for reason in dict.fromkeys(in_short(reason) for _, _, reason in case.reasons()):
+            reasons[reason] = reasons.get(reason, 0) + 1
+    if reasons:
+        idle = sum(not case.ran for case in seen.cases)
+        frequent = sorted(reasons, key=lambda reason: -reasons[reason])
+        said = listed((f"{reasons[reason]} ({reason})" for reason in frequent), most=5)
+        yield Finding("info", f"{counted(idle, 'case')} did not run: {said}.", place="unanswered")
 
 
 def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
@@ -222,15 +167,16 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _errors,
     _gate_failures,
     _problems,
-    _slower,
+    timing_verdict.slower,
     _silent_fp32,
-    _unsteady,
+    timing_verdict.not_steady,
+    timing_verdict.moving,
+    timing_verdict.impossible,
     card_verdict.throttled,
     card_verdict.shared,
     card_verdict.unhindered,
-    _small_sets,
-    _no_baseline,
-    _uncertain_passes,
+    timing_verdict.no_baseline,
+    _not_certain,
     _not_judged,
     _did_not_run,
 )

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from reports import card_trace
 from reports.card import card_figures
 from reports.card_verdict import cause
 from reports.changed import Changed, changed_images
 from reports.cost import case_seconds
 from reports.rows import Row
-from reports.samples import Movement, movement, picture, readable
+from reports.samples import Movement, movement, readable
+from reports.steadiness import interval_width, moved, shorter_end_to_end, unsteady
 from reports.summary import CaseSummary, number
 from reports.table import layers_text
+from reports.why_pictures import Table, card, chart, tables
 from reports.wording import THIN_SPACE, counted, listed, significant
 
 # What the sampling rule means by the reasons that it records.
@@ -22,16 +23,14 @@ STOPPED = {
     "plateau": "stopped because more samples brought nothing: the level itself moves",
     "time limit": "stopped at the time limit",
 }
-MOVED = {
-    "step": "a step while it was measured",
-    "drift": "a drift while it was measured",
-    "wander": "moved to and fro while it was measured",
-}
 USUAL = "nothing unusual"
-# A picture takes about 1.5 kB: with more of them the page would not stay small enough to be sent around.
-MOST_PICTURES = 100
-# Some 2 kB each.
-MOST_THUMBNAILS = 120
+# Details that count images of which the record shows some.
+COUNTED_IMAGES = ("images with other objects", "flips")
+SHORTER = "shorter with copies than without"
+# A case's pictures and their tables take about 3.5 kB, a thumbnail 2: with more of them a full matrix with its
+# history would not stay below a megabyte.
+MOST_PICTURES = 64
+MOST_THUMBNAILS = 48
 OUTCOMES = {"error": "stopped with an error", "failed": "failed", "skipped": "did not run"}
 
 
@@ -48,6 +47,7 @@ class Why:
     chart: Markup | None
     card: Markup | None
     changed: tuple[Changed, ...]
+    tables: tuple[Table, ...]
     facts: tuple[tuple[str, str], ...]
     told: tuple[tuple[str, str], ...]
 
@@ -56,14 +56,10 @@ def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> 
     """By model, every case of which something was tried.
 
     Every one has its picture, unless there are more than `MOST_PICTURES`: then those with something unusual come
-    first, and the `recommended` ones after them.
+    first, the `recommended` ones after them, and others while there is room.
     """
     found = [_why(case, f"why-{number}") for number, case in enumerate((each for each in cases if each.ran), start=1)]
-    if len(found) > MOST_PICTURES:
-        wanted = [each for each in found if each.headline != USUAL]
-        wanted += [each for each in found if each.headline == USUAL and each.case.id in recommended]
-    else:
-        wanted = found
+    wanted = sorted(found, key=lambda each: (each.headline == USUAL, each.case.id not in recommended))
     drawn = {each.case.id for each in wanted[:MOST_PICTURES]}
     models: dict[str, list[Why]] = {}
     thumbnails = 0
@@ -74,58 +70,51 @@ def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> 
             thumbnails += len(changed)
             if thumbnails > MOST_THUMBNAILS:
                 changed = tuple(replace(one, picture="") for one in changed)
-            shown = replace(each, chart=_chart(each.case), card=_trace(each.case), changed=changed)
+            case = each.case
+            shown = replace(each, changed=changed, chart=chart(case), card=card(case), tables=tables(case))
         models.setdefault(each.case.model, []).append(shown)
     return models
 
 
-def _chart(case: CaseSummary) -> Markup | None:
-    found, samples = case.latency, readable(case.values("speed").get("samples_ms"))
-    marks = {name: getattr(found, f"{name}_ms") if found else None for name in ("p50", "p90", "p99")}
-    return picture(samples, marks, f"Samples of {case.id}; what they tell is written below")
-
-
-def _trace(case: CaseSummary) -> Markup | None:
-    state = case.values("speed").get("card")
-    trace = state.get("trace") if isinstance(state, dict) else None
-    return card_trace.picture(trace, f"The card while {case.id} was measured; what it tells is written below")
-
-
 def _why(case: CaseSummary, anchor: str) -> Why:
     samples = readable(case.values("speed").get("samples_ms"))
-    moved = movement(samples) if samples.size else Movement("", "")
+    order = movement(samples) if samples.size else Movement("", "")
     facts = [
         ("Latency", _latency(case, list(samples))),
-        ("In the order of time", _sentence(moved.text)),
+        ("In the order of time", _sentence(order.text)),
         ("Warm-up and end", _ending(case)),
         ("Card", _card(case)),
         ("Accuracy", _accuracy(case)),
         ("Layers", _layers(case)),
         ("Notes", _notes(case)),
         ("Cost", _cost(case)),
+        ("Files", _sentence(_files(case))),
     ]
     return Why(
         case=case,
         anchor=anchor,
-        headline=listed(_headline(case, moved), most=4) or USUAL,
+        headline=listed(_headline(case), most=4) or USUAL,
         chart=None,
         card=None,
         changed=(),
+        tables=(),
         facts=tuple((term, said) for term, said in facts if said),
         told=tuple((f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()),
     )
 
 
-def _headline(case: CaseSummary, moved: Movement) -> Iterator[str]:
+def _headline(case: CaseSummary) -> Iterator[str]:
     for question, row in case.answers.items():
         if row["outcome"] != "passed":
             yield f"{question} {OUTCOMES.get(row['outcome'], row['outcome'])}"
-    if case.values("speed").get("steady") is False:
+    if unsteady(case):
         yield "not steady"
     if card_figures(case).throttled:
         yield "throttled"
-    if moved.kind in MOVED:
-        yield MOVED[moved.kind]
+    if said := moved(case):
+        yield said
+    if shorter_end_to_end(case):
+        yield SHORTER
 
 
 def _latency(case: CaseSummary, samples: Sequence[float]) -> str:
@@ -153,7 +142,7 @@ def _ending(case: CaseSummary) -> str:
     ended = {True: " until two stretches of calls agreed", False: ", and two stretches of calls still did not agree"}
     parts = [] if warmup is None else [f"warmed up for {significant(warmup)} s{ended.get(steady is True, '')}"]
     if reason := speed.get("stop_reason"):
-        width = None if found.low_ms is None or found.high_ms is None else (found.high_ms - found.low_ms) / found.p50_ms
+        width = interval_width(found)
         known = (
             ""
             if width is None
@@ -171,11 +160,11 @@ def _card(case: CaseSummary) -> str:
     figures = card_figures(case)
     clock = _span(state, "sm_clock_min_mhz", "sm_clock_max_mhz", "MHz")
     heat = _span(state, "temperature_first_c", "temperature_last_c", "°C")
-    power, readings = figures.power_w, number(state, "samples")
+    power, readings = figures.energy_power_w, number(state, "samples")
     parts = [f"clock {clock}"] if clock else []
     parts += [heat] if heat else []
-    parts += [f"{significant(power)} W in the mean"] if power is not None else []
-    parts += [f"of {counted(int(readings), 'reading')}"] if readings else []
+    parts += [f"{significant(power)} W in the energy pass"] if power is not None else []
+    parts += [counted(int(readings), "reading")] if readings else []
     parts.append(f"throttled by {cause(figures)}" if figures.throttled else "not throttled")
     return _sentence(", ".join(parts))
 
@@ -191,7 +180,22 @@ def _accuracy(case: CaseSummary) -> str:
     """Which classes lost most, or how many answers flipped: the details that the judge recorded."""
     details = case.values("accuracy").get("details")
     found = details if isinstance(details, Mapping) else {}
-    return _sentence("; ".join(f"{str(name).replace('_', ' ')}: {value}" for name, value in found.items()))
+    shown = len(changed_images(case))
+    said = []
+    for name, value in found.items():
+        some = f" ({shown} of them below)" if name in COUNTED_IMAGES and shown and value != shown else ""
+        said.append(f"{str(name).replace('_', ' ')}: {value}{some}")
+    return _sentence("; ".join(said))
+
+
+def _files(case: CaseSummary) -> str:
+    """The hashes in full, of the engine that was timed and of the graph that it was built from."""
+    build, speed = case.values("build"), case.values("speed")
+    hashes = {
+        "engine": speed.get("engine_sha256") or build.get("engine_sha256"),
+        "graph": build.get("graph_sha256"),
+    }
+    return ", ".join(f"{name} sha256 {found}" for name, found in hashes.items() if found)
 
 
 def _layers(case: CaseSummary) -> str:

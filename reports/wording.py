@@ -2,9 +2,10 @@
 in different ways."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
-from reports.ratio import Ratio, reaches
+from reports.ratio import Latency, Ratio, reaches
 from reports.summary import CaseSummary
 
 MISSING = "–"
@@ -31,6 +32,20 @@ def times_interval(ratio: Ratio | None) -> str:
     if ratio is None or ratio.low is None or ratio.high is None:
         return ""
     return f"{times(ratio.low)[:-1]}–{times(ratio.high)[:-1]}"
+
+
+def ms_interval(latency: Latency | None) -> str:
+    """The interval of a median latency, in milliseconds: 1.199–1.201.
+
+    With as many digits as tell its ends apart, five at most: 1.20–1.20 would look like a certainty.
+    """
+    if latency is None or latency.low_ms is None or latency.high_ms is None:
+        return ""
+    for digits in range(3, 6):
+        ends = [significant(end, digits) for end in (latency.low_ms, latency.high_ms)]
+        if ends[0] != ends[1]:
+            break
+    return "–".join(ends)
 
 
 def percent(value: float | None, least: float) -> str:
@@ -88,12 +103,17 @@ def first_line(reason: str, most: int = 240) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def place(cases: Iterable[CaseSummary]) -> str:
+def in_short(reason: str, most: int = 70) -> str:
+    """The first clause of a reason: what comes behind a colon or a semicolon says it in more detail."""
+    return first_line(re.split(r"[:;] ", first_line(reason))[0].rstrip("."), most)
+
+
+def place(cases: Iterable[CaseSummary], most: int = 6) -> str:
     """Model, engine and batches in words: `yolov8n onnxruntime INT8 (batch 1 and 8)`."""
     batches: dict[str, list[int]] = {}
     for case in cases:
         batches.setdefault(f"{case.model} {case.name}", []).append(case.batch)
-    return listed((f"{engine} (batch {listed(sizes)})" for engine, sizes in batches.items()), most=6)
+    return listed((f"{engine} (batch {listed(sizes)})" for engine, sizes in batches.items()), most=most)
 
 
 def gate_sentence(case: CaseSummary, least: float) -> str:

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from reports.card_trace import picture
+from reports.card_trace import LEFT, RIGHT, picture
+from reports.samples import TIME_LEFT, WINDOW_PX, WINDOWS
 from reports.summary import summarise
 from reports.why import explain
 from tests.report_rows import build, card_speed, case, end_row, session_row
@@ -27,15 +28,35 @@ def test_each_figure_has_a_strip_with_its_lowest_and_highest_reading():
 def test_a_steady_reading_is_a_flat_line_in_the_middle():
     drawn = str(picture({**TRACE, "sm_clock_mhz": [1980] * 4, "temperature_c": [], "power_w": []}, "x"))
     (line,) = re.findall(r'd="(M[^"]*)" class="line"', drawn)
-    assert len(set(re.findall(r"[ML]\d+ (\d+)", line))) == 1 and "1980 MHz" in drawn
+    assert re.fullmatch(r"M62 21h\d+", line) and "1980 MHz" in drawn
 
 
 def test_a_missing_reading_breaks_the_line():
+    only_clock = {**TRACE, "temperature_c": [], "power_w": []}
     whole, broken = (
-        str(picture({**TRACE, "temperature_c": [], "power_w": [], "sm_clock_mhz": clocks}, "x")).count("L")
+        re.findall(r'd="(M[^"]*)" class="line"', str(picture({**only_clock, "sm_clock_mhz": clocks}, "x")))
         for clocks in ([1980, 1980, 1200, 1980], [1980, None, 1200, 1980])
     )
-    assert (whole, broken) == (3, 1)
+    assert (whole, broken) == (["M62 8h80l80 26l80-26"], ["M222 34l80-26"])
+
+
+def test_the_readings_are_as_wide_as_the_samples_above_and_say_where_those_begin():
+    drawn = str(picture(TRACE, "x", 0.05))
+    assert 'd="M142 8V' in drawn and "measured from 0.1 s" in drawn and "0.1 s" in drawn
+    assert "measured from" not in str(picture(TRACE, "x")) and ">0 s<" in str(picture(TRACE, "x"))
+    assert (LEFT, RIGHT) == (TIME_LEFT, TIME_LEFT + WINDOWS * WINDOW_PX)
+
+
+def test_the_pictures_of_a_case_stand_beside_them_in_figures():
+    asked = {"state": {"trace": TRACE}, "samples_ms": [2.0, 2.2, 1.9, 2.0, 2.1] * 10}
+    (why,) = explain(
+        summarise([session_row(gpu="NVIDIA H200"), build(FAST), card_speed(FAST, 2.0, **asked), end_row()])
+    )["yolov8n"]
+    samples, readings = why.tables
+    assert samples.head == ("calls", "median ms", "fastest", "slowest")
+    assert samples.lines[0] == ("1 to 10", "2.00", "1.90", "2.20") and samples.lines[-1][0] == "41 to 50"
+    assert readings.head == ("s", "MHz", "°C", "W")
+    assert readings.lines[0] == ("0.00", "1980", "40", "300") and readings.lines[-1] == ("0.15", "1980", "41", "305")
 
 
 @pytest.mark.parametrize(

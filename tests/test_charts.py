@@ -1,13 +1,18 @@
 """Speed against accuracy: who stands on the front, who has a name, and that nothing is cut off."""
 
+import itertools
+import math
 import random
 import re
+from pathlib import Path
 
 import pytest
 
-from reports.charts import HEIGHT, NAMES_THAT_FIT, PLOT, WIDTH, Panel, legend, pictures
+from reports.chart_axes import HEIGHT, PLOT, WIDTH
+from reports.charts import GLYPH_PX, NAMES_THAT_FIT, Panel, legend, pictures
 from reports.front import pareto_front
-from reports.label_layout import Box, place_labels
+from reports.label_layout import HEIGHT_PX, Box, place_labels
+from reports.record import read_rows
 from reports.rows import Row
 from reports.summary import CaseSummary, summarise
 from reports.svg import SHAPES
@@ -140,3 +145,68 @@ def test_no_two_shapes_are_alike(shape: int):
     corners, turn, _, inner = SHAPES[shape]
     others = [(each[0], each[1] % (360 / each[0]), each[3]) for each in SHAPES[:shape] + SHAPES[shape + 1 :]]
     assert (corners, turn % (360 / corners), inner) not in others
+
+
+PUBLISHED = summarise(read_rows(Path(__file__).parent.parent / "reports" / "published" / "h200" / "rows.jsonl"))
+PANELS = {picture.model: str(panel.svg) for picture in pictures(PUBLISHED, 0.98) for panel in picture.panels}
+
+
+def _boxes(drawn: str) -> tuple[list[Box], list[Box], list[Box]]:
+    """Of a picture the boxes of its names, its markers and its gate."""
+    names = [
+        Box(x - half, y + 3 - HEIGHT_PX, x + half, y + 3)
+        for x, y, half in (
+            (float(x), float(y), len(words) * GLYPH_PX / 2)
+            for x, y, words in re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="name(?: fails)?">([^<]*)', drawn)
+        )
+    ]
+    corners = [
+        [tuple(map(float, corner.split(","))) for corner in found.split()]
+        for found in re.findall(r'<polygon points="([^"]*)" class="marker', drawn)
+    ]
+    markers = [
+        Box(min(x for x, _ in each), min(y for _, y in each), max(x for x, _ in each), max(y for _, y in each))
+        for each in corners
+    ]
+    gate = [
+        Box(x1, y - 0.7, x2, y + 0.7)
+        for x1, y, x2 in (
+            map(float, found)
+            for found in re.findall(r'<line x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="[\d.]+" class="gate"', drawn)
+        )
+    ]
+    return names, markers, gate
+
+
+def _meet(one: Box, other: Box) -> bool:
+    across = min(one.right, other.right) - max(one.left, other.left)
+    return across > 0 and min(one.bottom, other.bottom) - max(one.top, other.top) > 0
+
+
+@pytest.mark.parametrize("drawn", PANELS.values(), ids=PANELS)
+def test_in_the_published_pictures_no_name_meets_the_gate_a_marker_or_another_name(drawn: str):
+    names, markers, gate = _boxes(drawn)
+    assert len(names) >= 4 and len(markers) >= 14 and len(gate) == 1
+    pairs = [*itertools.combinations(names, 2), *itertools.product(names, [*markers, *gate])]
+    assert [(one, other) for one, other in pairs if _meet(one, other)] == []
+
+
+@pytest.mark.parametrize("drawn", PANELS.values(), ids=PANELS)
+def test_a_leader_looks_like_no_interval(drawn: str):
+    """It is neither upright nor level, and starts beside its marker."""
+    lines = re.findall(r'<line x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)" class="leader"', drawn)
+    _, markers, _ = _boxes(drawn)
+    middles = [((each.left + each.right) / 2, (each.top + each.bottom) / 2) for each in markers]
+    for x1, y1, x2, y2 in (map(float, found) for found in lines):
+        assert abs(x1 - x2) > 1.5 and abs(y1 - y2) > 1.5
+        assert min(math.hypot(x - x1, y - y1) for x, y in middles) > 5
+
+
+def test_an_interval_has_caps_at_its_ends():
+    drawn = str(_panel(_cases(("tensorrt", "fp16", 3.0, 0.99))).svg)
+    bars = [
+        list(map(float, found))
+        for found in re.findall(r'<line x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)" class="error"', drawn)
+    ]
+    caps = [each for each in bars if abs(each[0] - each[2]) + abs(each[1] - each[3]) == pytest.approx(6)]
+    assert len(caps) >= 4

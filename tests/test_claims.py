@@ -218,3 +218,13 @@ def test_page_data_and_job_summary_tell_the_claims(tmp_path: Path):
     page = job_summary(rows)
     assert f"| {YOLO_FP16} | **held** | yolov8n tensorrt FP16, batch 8: 4.00×" in page
     assert "Not measured in this run: 2 promises" in page
+
+
+def test_a_promise_about_clip_says_that_its_images_were_generated():
+    bases = [base(40.0, model=tower)[place] for tower in ("clip-image", "clip-text") for place in range(3)]
+    rows = run(*bases, *timed(IMAGE, 25.0), *timed(TEXT, 25.0), **{"zero-shot data": {"name": "shapes"}})
+    assert "mAP50 on generated images." in said(rows, FP16).found
+    assert "Accuracy was judged on generated images." in said(rows, TOWERS).why
+    assert said(rows, PIPELINE).why.count("generated images") == 1
+    real = run(*bases, *timed(IMAGE, 25.0), *timed(TEXT, 25.0), **{"zero-shot data": {"name": "crops"}})
+    assert not any("generated" in claim.found + claim.why for claim in claims(real))

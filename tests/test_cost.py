@@ -27,6 +27,13 @@ def test_what_is_not_work_is_the_suites_own():
     )
 
 
+def test_a_resumed_run_whose_parts_all_ended_costs_their_sum():
+    begin, *asked, end = _rows(total=60.0)
+    again = {"kind": "resume", "session": begin["session"], "environment": {}}
+    cost = session_cost([begin, asked[0], end, again, asked[1], {**end, "seconds": 40.0}])
+    assert cost is not None and cost.total_s == 100.0 and cost.own_share == pytest.approx(0.23)
+
+
 def test_a_case_costs_what_all_its_questions_took():
     (case,) = summarise(_rows())
     assert case_seconds(case) == 80.0

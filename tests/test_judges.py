@@ -1,5 +1,6 @@
 """From an engine's raw answers to a verdict, on the embedded networks and a few images."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,10 @@ def test_an_undamaged_engine_passes_and_a_damaged_one_fails(detection: tuple[Det
     whole = judge.judge(judge.predict(OrtEngine(open_session(path)), 8), baseline)
     assert whole.failures(0.02) == []
     assert whole.metrics[0].ratio.value == pytest.approx(1, abs=1e-3)
+    assert whole.details["classes that lost most mAP50-95"] == "no class lost"
     broken = judge.judge(judge.predict(OrtEngine(open_session(_damaged(path, 4))), 8), baseline)
+    lost = broken.details["classes that lost most mAP50-95"].split(", ")
+    assert 1 <= len(lost) <= 5 and all(re.fullmatch(r".+ −0\.\d{3}", each) for each in lost)
     (failure,) = broken.failures(0.02)
     assert failure.startswith("mAP50-95 is 0.")
 
@@ -96,7 +100,9 @@ def test_each_tower_is_judged_with_the_baseline_of_the_other(sources: Sources, t
     assert {metric.name for metric in same.metrics} == {"zero-shot agreement", "zero-shot top-1"}
     assert same.failures(0.02) == []
     assert same.details["embedding cosine, worst"] == pytest.approx(1)
+    assert same.details["flips"] == 0 and not any("margin" in name for name in same.details)
     shuffled = judge.judge(np.roll(own, 1, axis=0), own)
+    assert shuffled.details["largest margin among the flips (cosine)"] > 0
     assert len(shuffled.failures(0.02)) == 2
 
 

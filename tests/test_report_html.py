@@ -8,16 +8,23 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from markupsafe import escape
 
+from fixtures.backends import catalogue
 from reports.__main__ import main
 from reports.errors import ReportError
+from reports.glossary import BACKENDS
 from reports.html import render, write_report
 from reports.machine import card_facts, machine
-from reports.record import Recorder
+from reports.ratio import Latency
+from reports.record import Recorder, last_session
 from reports.rows import EndRow, ResumeRow
+from reports.script import case_lines
 from reports.summary import summarise
 from reports.table import build_table, records
+from reports.trust import in_words
 from reports.unanswered import unanswered
+from reports.wording import ms_interval
 from tests.report_rows import SESSION, accuracy, answered, build, card_speed, case, end_row, row, session_row, speed
 
 BASELINE = case("pytorch", "fp32")
@@ -71,7 +78,7 @@ class _Page(HTMLParser):
 def _line_of(html: str, case_id: str) -> str:
     """The words of the row of one case in the main table."""
     table = html[html.index('id="table"') :]
-    start = table.index(f">{case_id}<")
+    start = table.index(f'<tr data-csv="{case_id},')
     return re.sub(r"<[^>]*>", " ", table[start : table.index("</tr>", start)])
 
 
@@ -102,12 +109,21 @@ def test_every_case_id_stands_in_the_page() -> None:
 
 
 def test_the_verdict_comes_before_everything_else() -> None:
-    html = render(ROWS)
-    order = [
-        html.index(f'id="{name}"')
-        for name in ("verdict", "ship", "picture", "table", "unanswered", "accuracy", "trust")
+    sections = re.findall(r'<h2 id="([^"]+)">', render(ON_CARD))
+    assert sections == [
+        "verdict",
+        "ship",
+        "picture",
+        "table",
+        "why",
+        "claims",
+        "accuracy",
+        "measurement",
+        "card",
+        "trust",
     ]
-    assert order == sorted(order)
+    broken = [each for each in re.findall(r'<h2 id="([^"]+)">', render(ROWS)) if each not in sections]
+    assert broken == ["unanswered"]
 
 
 def test_a_failing_gate_is_shown_as_failed_in_words() -> None:
@@ -132,7 +148,7 @@ def test_bytes_that_are_no_text_do_not_break_a_report(tmp_path: Path) -> None:
 
 
 def test_a_slower_int8_is_said_plainly_in_the_page() -> None:
-    assert "INT8 is slower than FP32 on this machine" in _Page(render(ROWS)).text
+    assert "INT8 is slower than pytorch FP32 on this machine" in _Page(render(ROWS)).text
 
 
 def test_what_did_not_run_is_grouped_by_reason_and_told_in_full() -> None:
@@ -332,6 +348,29 @@ def test_missing_figures_are_dashes() -> None:
     assert _line_of(render([session_row(), speed(INT8, 40.0), end_row()]), INT8["id"]).count("–") >= 6
 
 
+def test_what_may_be_below_the_gate_is_said_of_each_engine_and_never_of_the_baseline() -> None:
+    rows = [
+        session_row(),
+        *answered(BASELINE, 80.0),
+        *answered(INT8, 50.0, 0.983),
+        *answered(TENSORRT, 40.0),
+        end_row(),
+    ]
+    rows += [accuracy(BASELINE, 1.0, spread=0.05, small_set=True), accuracy(TENSORRT, 0.999, small_set=True)]
+    html = render(rows)
+    assert "may be below 98" in _line_of(html, INT8["id"])
+    assert html.count("may be below") == 1 and "small evaluation set" not in html
+
+
+def test_a_crash_stands_in_the_table_with_the_first_line_of_its_reason_and_passes_no_gate() -> None:
+    crash = row(INT8, "speed", outcome="error", reason="RuntimeError: killed by signal 9\n  at line 7")
+    line = _line_of(
+        render([session_row(), *answered(BASELINE, 80.0), build(INT8), accuracy(INT8, 0.99), crash]), INT8["id"]
+    )
+    assert "speed: error: RuntimeError: killed by signal 9" in line and "line 7" not in line
+    assert " error " in line.replace("speed: error", "") and " pass " not in line
+
+
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_how_to_mend_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match=r"cannot write the report.*\n.*python -m reports render"):
@@ -377,12 +416,74 @@ def test_the_command_ends_with_2_and_the_message_for_a_foreign_file(
     assert "photo.jpg, line 1" in error and "how to mend it" in error
 
 
+RESUME, ENDS = ResumeRow(SESSION, {}).to_dict(), [EndRow(SESSION, each, 0).to_dict() for each in (693.8, 29.1)]
+
+
 @pytest.mark.parametrize(
-    ("resumed", "words"), [(False, "UTC; took 1 min 35 s;"), (True, "UTC; was resumed and then took 1 min 35 s;")]
+    ("rows", "words"),
+    [
+        ([ENDS[0]], "UTC; took 11 min 34 s;"),
+        ([ENDS[0], RESUME, ENDS[1]], "UTC; took 12 min 3 s in 2 parts;"),
+        ([RESUME, ENDS[1]], "UTC; took at least 29 s in 2 parts;"),
+        ([ENDS[0], RESUME], "UTC; did not finish;"),
+    ],
+    ids=["one part", "two parts", "the first was killed", "the last was killed"],
 )
-def test_what_a_resumed_run_took_is_told_of_its_last_part_alone(resumed: bool, words: str) -> None:
-    again = [ResumeRow(SESSION, {}).to_dict()] if resumed else []
-    assert words in render([session_row(), *again, EndRow(SESSION, 94.6, 0).to_dict()])
+def test_what_a_run_took_is_told_of_all_its_parts(rows: list, words: str) -> None:
+    assert words in render([session_row(), *rows])
+    assert words in render(last_session([session_row(), *rows]))
+
+
+def test_the_head_says_which_model_was_judged_on_which_images() -> None:
+    data = {
+        "yolo": {"name": "yolov8n-coco.pt"},
+        "clip": {"name": "vit"},
+        "detection data": {"name": "instances.json (128 images)", "evaluation_images": 64},
+        "zero-shot data": {"name": "shapes", "evaluation_images": 256},
+    }
+    head = render([session_row(name="real", **data), *ROWS[1:]]).split("</header>")[0]
+    assert "YOLO: yolov8n-coco.pt on 64 images of instances.json; CLIP: vit on 256 generated images." in head
+
+
+def test_settings_have_words_and_units_and_no_blanks() -> None:
+    told = in_words(
+        {"engine_cache_limit_bytes": 20_000_000_000, "case_seconds": 3600.0, "trt_workspace_mb": 4096, "resume": "",
+         "rebuild": False, "models": ["a"], "nothing": None, "tolerance": 0.02, "data": {"size_bytes": 5e6}}
+    )  # fmt: skip
+    assert told == {
+        "engine cache limit": "20.0\u202fGB", "case": "3600 s", "trt workspace": "4096 MiB", "resume": "–",
+        "rebuild": "no", "models": ["a"], "nothing": "–", "tolerance": 0.02, "data": {"size": "5.00\u202fMB"},
+    }  # fmt: skip
+
+
+def test_two_wheels_in_one_folder_are_a_warning_in_trust() -> None:
+    both = session_row(gpu="NVIDIA H200")
+    both["environment"]["packages"] |= {"onnxruntime-gpu": "1.31.1"}
+    trust = render([both, *ROWS[1:]]).split('<h2 id="trust">')[1]
+    assert "onnxruntime 1.32.0 and onnxruntime-gpu 1.31.1 are both installed." in trust
+    assert "both installed" not in render(ROWS)
+
+
+def test_the_words_that_the_page_uses_are_explained_and_no_others() -> None:
+    assert set(BACKENDS) == set(catalogue.NAMES)
+    fold = render(ON_CARD).split('<details class="words">')[1].split("</details>")[0]
+    explained = re.findall("<dt>([^<]*)</dt>", fold)
+    assert explained == ["pytorch", "tensorrt", "mAP50-95", "mAP50", "gate", "Q/DQ", "device time", "95 % interval"]
+
+
+def test_a_build_with_earlier_timings_is_not_shown_as_a_first_one() -> None:
+    warm = [build(INT8, known_timings_bytes=9_000, cached=True), build(TENSORRT, known_timings_bytes=9_000)]
+    html = render([session_row(), *answered(BASELINE, 80.0), *warm, end_row()])
+    assert "from cache, with earlier timings" in _line_of(html, INT8["id"])
+    assert "with earlier timings" in _line_of(html, TENSORRT["id"]) and "with earlier" not in _line_of(
+        html, BASELINE["id"]
+    )
+
+
+def test_a_median_stands_in_the_table_with_its_interval() -> None:
+    line = " ".join(_line_of(render(ON_CARD), TENSORRT["id"]).split())
+    assert "1.00 0.990–1.01" in line and "1.50 1.48–1.52" in line
+    assert ms_interval(Latency(1.2, 1.1994, 1.2008, None, None, None, None)) == "1.199–1.201"
 
 
 def test_the_contents_lead_to_every_section() -> None:
@@ -391,3 +492,28 @@ def test_the_contents_lead_to_every_section() -> None:
     anchors = re.findall(r'href="#([^"]+)"', contents)
     assert anchors == re.findall(r'<h2 id="([^"]+)">', page)
     assert len(anchors) > 6
+
+
+def test_the_table_begins_with_what_decides_and_says_why_a_p99_is_a_dash() -> None:
+    html = render(ON_CARD)
+    heads = re.findall(r'data-column="([^"]+)"', html)
+    assert heads[:7] == [
+        "case", "gate", "accuracy_ratio", "speedup", "images_per_second", "p50_ms", "end_to_end_p50_ms",
+    ]  # fmt: skip
+    assert "A p99 needs 662 samples, else it is a dash" in html
+
+
+def test_the_verdict_leads_to_what_did_not_run_and_why() -> None:
+    verdict = render(ROWS).split('<h2 id="verdict">')[1].split("</section>")[0]
+    assert '1 case did not run: 1 (no NVIDIA GPU on this machine). <a href="#unanswered">' in verdict
+
+
+def test_what_did_not_run_stands_below_the_tables_by_reason_with_its_line_of_csv() -> None:
+    other = row(case("trtexec", "int8"), "matrix", outcome="skipped", reason="no NVIDIA GPU on this machine")
+    rows = [*ROWS, other]
+    (group,) = case_lines(rows, summarise(rows)).idle
+    lines = build_table(rows).to_csv(index=False).splitlines()
+    written = [f"{line.head},{group.tail}" for line in group.lines]
+    assert len(written) == 2 and set(written) <= {str(escape(line)) for line in lines}
+    table = render(rows).split('<h2 id="table">')[1].split("</section>")[0]
+    assert "2 cases: no NVIDIA GPU on this machine" in table and "<b>trtexec INT8</b>, batch 8" in table

@@ -84,11 +84,11 @@ def test_the_speedup_on_a_card_is_of_device_times_with_the_end_to_end_latency_be
 
 def test_what_a_card_adds_stands_in_columns_of_its_own() -> None:
     state = {"throttled": True, "foreign": "1 process beside ours"}
-    values = {"energy": {"joules_per_image": 0.0123}, "throttled_retries": 1}
+    values = {"energy": {"joules_per_image": 0.0123, "mean_power_w": 323.4}, "throttled_retries": 1}
     line = _line([session_row(gpu="x"), card_speed(INT8, 1.0, state=state, **values)], INT8["id"])
     assert line["energy_mj_per_image"] == pytest.approx(12.3)
     assert (line["memory_peak_bytes"], line["share_of_peak"]) == (917_569_536, 0.0163)
-    assert (line["sm_clock_mhz"], line["temperature_max_c"], line["power_w"]) == (1980.0, 46.0, 154.4)
+    assert (line["sm_clock_mhz"], line["temperature_max_c"], line["energy_pass_power_w"]) == (1980.0, 46.0, 323.4)
     assert (line["throttled"], line["throttled_repeats"]) == (True, 1)
     assert line["foreign_processes"] == "1 process beside ours"
 
@@ -143,7 +143,9 @@ def test_the_metric_shown_is_the_gated_one_with_the_worst_ratio() -> None:
         ([accuracy(INT8, 0.99, outcome="failed", reason="worst class")], "fail", "failed"),
         ([accuracy(INT8, 0.99, judged=False, reason="not judged: untrained weights")], "not judged", "passed"),
         ([row(INT8, "accuracy", outcome="skipped", reason="no labels")], "not judged", "skipped"),
-        ([row(INT8, "accuracy", outcome="error", reason="out of memory")], "–", "error"),
+        ([row(INT8, "accuracy", outcome="error", reason="out of memory")], "error", "error"),
+        ([accuracy(INT8, 0.99), row(INT8, "speed", outcome="error", reason="killed")], "error", "error"),
+        ([accuracy(INT8, 0.93), row(INT8, "speed", outcome="error", reason="killed")], "fail", "error"),
         ([speed(INT8, 40.0)], "–", "passed"),
         ([row(INT8, "matrix", outcome="skipped", reason="no GPU")], "–", "skipped"),
     ],
@@ -234,3 +236,10 @@ def test_records_hold_plain_python_values() -> None:
 
 def test_the_summary_names_an_engine_by_backend_and_precision() -> None:
     assert summarise([session_row(), speed(INT8, 1.0)])[0].name == "onnxruntime INT8"
+
+
+def test_of_equal_ratios_the_least_certain_one_is_shown() -> None:
+    """Agreement and top-1 tie at 1: the interval that decides is the wider one."""
+    tied = [metric("agreement", 1.0, spread=0.004), metric("top-1", 1.0, spread=0.021)]
+    line = _line([session_row(), accuracy(INT8, 1.0, metrics=tied)], INT8["id"])
+    assert (line["metric"], line["accuracy_low"]) == ("top-1", pytest.approx(0.979))

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from reports.recommend import Recommendation, recommend
+from reports.record import read_rows
 from reports.status import Status, exit_status
 from reports.verdict import find
 from tests.report_rows import accuracy, answered, build, card_speed, case, end_row, metric, row, session_row, speed
@@ -79,18 +82,70 @@ def test_another_scored_engine_than_the_timed_one_is_a_failure() -> None:
 def test_a_precision_that_did_not_pay_is_said_plainly() -> None:
     rows = _session(*answered(ORT, 50.0), *answered(INT8, 80.6, 0.99))
     (text,) = _texts(rows, "warn")
-    assert text == "yolov8n: INT8 is slower than FP32 on this machine: onnxruntime 0.62× (batch 8)."
+    assert text == "yolov8n: INT8 is slower than the same engine's FP32 on this machine: onnxruntime 0.62× (batch 8)."
 
 
 def test_a_precision_is_compared_with_the_baseline_where_its_backend_has_no_fp32() -> None:
     (text,) = _texts(_session(*answered(INT8, 100.0, 0.99)), "warn")
-    assert "INT8 is slower than FP32 on this machine: onnxruntime of pytorch FP32 0.80× (batch 8)" in text
+    assert "INT8 is slower than pytorch FP32 on this machine: onnxruntime 0.80× (batch 8)" in text
 
 
 def test_a_precision_within_the_noise_is_neither_slower_nor_faster() -> None:
     rows = _session(*answered(INT8, 80.2, 0.99))
     assert not _texts(rows, "warn")
-    assert any("No clear gain over FP32" in text for text in _texts(rows, "info"))
+    told = "No clear gain over pytorch FP32: yolov8n onnxruntime INT8, batch 8, 1.00× (0.98–1.01)."
+    assert told in _texts(rows, "info")
+
+
+def test_a_gain_that_is_not_clear_says_over_what_even_where_the_baseline_is_far_behind() -> None:
+    """1.6 times as fast as the baseline, and hardly faster than the same engine's FP32."""
+    rows = _session(*answered(ORT, 50.0), *answered(FP16, 49.5, 0.99))
+    told = "No clear gain over the same engine's FP32: yolov8n onnxruntime FP16, batch 8, 1.01× (1.00–1.02)."
+    assert told in _texts(rows, "info")
+
+
+@pytest.mark.parametrize("rough", ["case", "reference"])
+def test_a_precision_whose_timing_is_rough_is_not_said_to_be_slower(rough: str) -> None:
+    spreads = {"case": (0.01, 0.04), "reference": (0.04, 0.01)}[rough]
+    timed = [
+        speed(each, p50, spread=spread) for each, p50, spread in zip((ORT, INT8), (50.0, 70.0), spreads, strict=True)
+    ]
+    rows = _session(build(ORT), build(INT8), *timed, accuracy(INT8, 0.99), accuracy(ORT, 1.0))
+    assert not any("slower" in text for text in _texts(rows, "warn"))
+    (text,) = (text for text in _texts(rows, "info") if "No clear gain" in text)
+    assert "onnxruntime INT8, batch 8, 0.71×" in text and "a rough timing" in text
+
+
+def test_a_timing_that_moved_is_told_of_and_a_winner_with_it_is_recommended_with_a_doubt() -> None:
+    rows = _session(build(ORT), speed(ORT, 50.0, spread=0.03), accuracy(ORT, 1.0))
+    (text,) = _texts(rows, "warn")
+    assert text == (
+        "1 of 2 timings moved while they were measured, take them as rough: yolov8n onnxruntime FP32 (batch 8)."
+    )
+    assert "Its timing was not steady" in _choice(rows).text
+    assert not _texts(_session(build(ORT), speed(ORT, 50.0, spread=0.024), accuracy(ORT, 1.0)), "warn")
+
+
+def test_a_call_that_is_shorter_with_its_copies_than_without_is_a_warning() -> None:
+    odd = card_speed(FP16, 5.0)
+    odd["values"]["end_to_end"]["latency_ms"]["p50"] = 4.9
+    (text,) = _texts(_on_card(build(FP16), odd, accuracy(FP16, 1.0)), "warn")
+    assert text.startswith("1 timing is shorter with copies than without (") and "onnxruntime FP16" in text
+    assert not any("slower" in text for text in _texts(_on_card(odd), "warn"))
+
+
+PUBLISHED = read_rows(Path(__file__).parent.parent / "reports" / "published" / "h200" / "rows.jsonl")
+
+
+def test_the_published_run_says_which_of_its_timings_moved_and_which_cannot_be() -> None:
+    moving, impossible = (
+        next(text for text in _texts(PUBLISHED, "warn") if words in text) for words in ("moved while", "with copies")
+    )
+    assert "yolov8n-coco torch-compile FP16 (batch 8)" in moving and "clip-text pytorch FP16 (batch 8)" in moving
+    assert impossible.startswith("5 timings are shorter with copies than without")
+    assert not any("slower than" in text for text in _texts(PUBLISHED, "warn"))
+    unclear = next(text for text in _texts(PUBLISHED, "info") if "No clear gain over the same engine's FP32" in text)
+    assert "clip-text pytorch FP16, batch 8, 0.70× (0.67–0.86, a rough timing)" in unclear
 
 
 @pytest.mark.parametrize(
@@ -216,20 +271,20 @@ def test_unsteady_timings_are_counted_and_named() -> None:
     assert "onnxruntime FP32 (batch 8)" in text
 
 
-def test_small_evaluation_sets_are_one_sentence() -> None:
-    detectors = [ORT, case("onnxruntime", "fp32", batch=1)]
-    towers = [case("onnxruntime", "fp32", model=model) for model in ("clip-image", "clip-text")]
+def test_what_is_not_certain_is_one_sentence_with_the_images_that_would_have_to_be_more() -> None:
+    towers = [case("onnxruntime", precision, model="clip-image") for precision in ("fp32", "fp16")]
     small = [
-        *(accuracy(each, 1.0, small_set=True, evaluation_images=16, spread=0.001) for each in detectors),
-        *(accuracy(each, 1.0, small_set=True, evaluation_images=256, spread=0.001) for each in towers),
+        *(build(each) for each in (INT8, FP16, *towers)),
+        accuracy(INT8, 0.983, evaluation_images=64),
+        accuracy(FP16, 0.999, evaluation_images=64),
+        *(accuracy(each, 0.985, small_set=True, evaluation_images=256) for each in towers),
     ]
-    (text,) = (each for each in _texts(_session(*small), "warn") if "images" in each)
-    assert text.startswith("Accuracy was judged on few images: yolov8n on 16; clip-image and clip-text on 256.")
-
-
-def test_a_pass_whose_interval_reaches_below_the_gate_is_noted() -> None:
-    (text,) = _texts(_session(*answered(INT8, 30.0, 0.983)), "info")
-    assert text.startswith("Passed, but not with certainty")
+    assert [text for text in _texts(_session(*small), "warn") if "certain" in text] == [
+        "Not certain to keep 98\u202f% (the interval reaches below it): yolov8n onnxruntime INT8 (batch 8) on 64 "
+        "images; every engine of clip-image on 256 images. The other engines that pass are certain on the same images."
+    ]
+    certain = [accuracy(each, 0.999, small_set=True, evaluation_images=16) for each in (FP16, *towers)]
+    assert not any("certain" in text for text in _texts(_session(*certain), "warn"))
 
 
 def test_a_run_without_its_end_did_not_finish() -> None:
@@ -267,8 +322,12 @@ def test_what_was_not_judged_is_said_with_its_reason_and_is_no_pass() -> None:
 
 
 def test_cells_that_did_not_run_are_counted() -> None:
-    cell = row(case("tensorrt", "fp16"), "matrix", outcome="skipped", reason="no GPU")
-    assert _texts(_session(cell), "info") == ["1 case did not run; each stands below with its reason."]
+    why = "no GPU: torch.cuda.is_available() says so; see nvidia-smi"
+    cells = [row(case("tensorrt", each), "matrix", outcome="skipped", reason=why) for each in ("fp16", "int8")]
+    other = row(case("trtexec", "fp16"), "matrix", outcome="skipped", reason="no trtexec.")
+    assert _texts(_session(*cells, other), "info") == ["3 cases did not run: 2 (no GPU) and 1 (no trtexec)."]
+    (finding,) = (each for each in find(_session(other)) if "did not run" in each.text)
+    assert finding.place == "unanswered"
 
 
 def test_an_empty_session_is_a_warning_not_a_pass() -> None:
@@ -278,7 +337,10 @@ def test_an_empty_session_is_a_warning_not_a_pass() -> None:
 
 
 def test_what_broke_stands_first_or_else_that_nothing_did() -> None:
-    slow, failing = answered(INT8, 80.6), answered(INT8, 80.6, 0.93)
+    slow, failing = (
+        [*answered(INT8, 80.6), *answered(case("trtexec", "int8"), 80.2)],
+        [*answered(INT8, 80.6, 0.93), *answered(case("trtexec", "int8"), 80.2)],
+    )
     for last, first in ((slow, "ok"), (failing, "fail")):
         rows = _session(*answered(ORT, 50.0), *last, *answered(FP16, 30.0, 0.983))
         levels = [finding.level for finding in find(rows)]
@@ -291,7 +353,9 @@ def test_the_fastest_that_passes_is_recommended_with_its_runner_up() -> None:
     assert (choice.engines, choice.case_ids) == (("onnxruntime FP16",), (FP16["id"],))
     assert "200 img/s, 2.00× (1.97–2.03) the speed of pytorch FP32" in choice.text
     assert "keeps 100.0\u202f% (99.2–100.8) of the baseline's mAP50-95" in choice.text
-    assert choice.runner_up == "onnxruntime FP32 (160 img/s, 1.60×)"
+    assert choice.runner_up == (
+        "onnxruntime FP32: 160 img/s, 1.60× (1.58–1.62); it keeps 100.0\u202f% (99.2–100.8) of the baseline's mAP50-95"
+    )
 
 
 def test_a_faster_engine_that_fails_is_named_and_not_recommended() -> None:
@@ -350,12 +414,12 @@ def test_a_gated_metric_that_is_better_and_less_certain_is_a_doubt_too() -> None
     metrics = [metric("agreement", 0.985, spread=0.004), metric("top-1", 0.99, spread=0.03)]
     rows = _session(build(INT8), speed(INT8, 20.0), accuracy(INT8, 0.985, metrics=metrics))
     assert "The interval of top-1 (96.0–102.0) reaches below 98\u202f%" in _choice(rows).text
-    assert any("Passed, but not with certainty" in text for text in _texts(rows, "info"))
+    assert any(text.startswith("Not certain to keep 98") for text in _texts(rows, "warn"))
 
 
 def test_where_every_engine_of_a_model_is_uncertain_it_is_said_once() -> None:
     rows = _session(*answered(INT8, 20.0, 0.985), *answered(FP16, 30.0, 0.985))
-    assert any(text.endswith("98\u202f%): every engine of yolov8n.") for text in _texts(rows, "info"))
+    assert any(text.endswith("below it): every engine of yolov8n on 256 images.") for text in _texts(rows, "warn"))
 
 
 def test_a_disturbed_baseline_makes_the_speedup_rough() -> None:
@@ -433,3 +497,26 @@ def test_each_model_and_batch_has_its_own_recommendation() -> None:
         ("yolov8n", 8),
         ("clip-image", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "spread", "words"),
+    [
+        (0.998, 0.0124, "0.2\u202f% (−1.0 to 1.4) of the mAP50-95, certain to keep 98\u202f%."),
+        (0.985, 0.0124, "1.5\u202f% (0.3 to 2.7) of the mAP50-95, not certain to keep 98\u202f%."),
+        (0.93, 0.008, "7.0\u202f% (6.2 to 7.8) of the mAP50-95, which fails the gate of 98\u202f%."),
+        (0.9999, 0.001, "0.0\u202f% (−0.1 to 0.1) of the mAP50-95, certain to keep 98\u202f%."),
+    ],
+)
+def test_what_int8_costs_is_one_line_with_its_certainty(ratio: float, spread: float, words: str) -> None:
+    slower = answered(case("tensorrt", "int8"), 40.0, 0.99)
+    choice = _choice(_session(build(INT8), speed(INT8, 30.0), accuracy(INT8, ratio, spread=spread), *slower))
+    expected = f"INT8 (onnxruntime) costs {words}" if ratio > 0.98 else "INT8 (tensorrt) costs 1.0"
+    assert choice.int8 is not None and choice.int8.startswith(expected)
+    if ratio < 0.98:
+        alone = _choice(_session(build(INT8), speed(INT8, 30.0), accuracy(INT8, ratio, spread=spread)))
+        assert alone.int8 == f"INT8 (onnxruntime) costs {words}"
+
+
+def test_without_a_judged_int8_engine_nothing_is_said_of_its_costs() -> None:
+    assert _choice(_session(*answered(ORT, 50.0), speed(INT8, 10.0))).int8 is None

@@ -1,13 +1,15 @@
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from reports.html import render
+from reports.record import read_rows
 from reports.rows import Row
 from reports.samples import WINDOWS, movement, picture, readable
 from reports.summary import summarise
-from reports.why import MOST_PICTURES, Why, explain
+from reports.why import MOST_PICTURES, SHORTER, USUAL, Why, explain
 from tests.report_rows import accuracy, answered, build, card_speed, case, end_row, row, session_row, speed
 
 FP32, INT8 = case("pytorch", "fp32"), case("tensorrt", "int8")
@@ -39,6 +41,37 @@ def test_noise_and_lone_outliers_are_neither_step_nor_drift():
         samples = noise(0.03, 120, seed)
         samples[seed % 120] *= 3
         assert movement(samples).kind == "level", seed
+
+
+def test_stretches_that_differ_much_are_not_called_a_level_without_step_and_drift():
+    quiet, uneven, wide = (movement(noise(share, 120)) for share in (0.005, 0.03, 0.1))
+    assert quiet.text.startswith("no step and no drift; nine in ten")
+    assert uneven.kind == "level" and uneven.text.startswith("the level is uneven; nine in ten")
+    assert wide.kind == "spread" and wide.text.startswith("the level is not one; nine in ten")
+
+
+def test_a_timing_that_moved_is_not_called_usual_in_its_fold_nor_in_the_table():
+    odd = card_speed(FP32, 2.0)
+    odd["values"]["latency_ms"] |= {"low": 1.9, "high": 2.02}
+    odd["values"]["end_to_end"]["latency_ms"]["p50"] = 1.9
+    told = "its median is known to 6.0 % only"
+    assert why(odd).headline == f"{told} and {SHORTER}"
+    page = render([session_row(gpu="NVIDIA H200"), odd, end_row()])
+    assert f'<span class="remarks">{told}; {SHORTER}</span>' in page
+    assert why(card_speed(FP32, 2.0, samples_ms=noise(0.002).tolist())).headline == USUAL
+
+
+def test_of_the_published_run_no_case_that_moved_is_called_usual():
+    rows = read_rows(Path(__file__).parent.parent / "reports" / "published" / "h200" / "rows.jsonl")
+    found = {each.case.id: each for model in explain(summarise(rows)).values() for each in model}
+    assert "its median is known to 26 % only" in found["clip-text-pytorch-fp16-b8"].headline
+    assert "a step while it was measured" in found["yolov8n-coco-torch-compile-fp16-b8"].headline
+    assert SHORTER in found["clip-text-onnxruntime-cuda-fp16-b8"].headline
+    order = dict(found["clip-text-pytorch-fp16-b8"].facts)["In the order of time"]
+    assert order == "The level is not one; nine in ten stretches are -27.9 to +7.4 % from their middle."
+    usual = [each.case.latency for each in found.values() if each.headline == USUAL]
+    assert len(usual) > 30
+    assert all(one and (one.high_ms or 9.0) - (one.low_ms or 0.0) <= 0.05 * one.p50_ms for one in usual)
 
 
 def test_a_level_that_goes_to_and_fro_is_no_step():
@@ -81,12 +114,13 @@ def test_samples_of_a_wrong_type_are_no_samples(wrong: object):
 
 def test_warm_up_end_and_card_are_told_in_words():
     state = {"sm_clock_min_mhz": 1700, "sm_clock_max_mhz": 1980, "temperature_first_c": 44, "temperature_last_c": 44}
-    found = facts(card_speed(FP32, 2.0, state=state, stop_reason="plateau", steady=False))
+    energy = {"mean_power_w": 323.4}  # the trace lags behind it
+    found = facts(card_speed(FP32, 2.0, state=state, stop_reason="plateau", steady=False, energy=energy))
     assert found["Warm-up and end"] == (
         "Warmed up for 0.600 s, and two stretches of calls still did not agree; stopped because more samples brought "
         "nothing: the level itself moves (the 95 % interval of the median was then 2.0 % of it)."
     )
-    assert found["Card"] == "Clock 1700 to 1980 MHz, 44 °C all the time, 154 W in the mean, not throttled."
+    assert found["Card"] == "Clock 1700 to 1980 MHz, 44 °C all the time, 323 W in the energy pass, not throttled."
 
 
 def test_what_was_lost_what_it_was_built_of_and_what_it_cost_is_told():
@@ -124,7 +158,11 @@ def test_a_large_run_draws_the_unusual_and_the_recommended():
         for each in cases
     ]
     found = explain(summarise([session_row(), *rows]), {cases[11]["id"]})["yolov8n"]
-    assert [each.case.batch for each in found if each.chart] == [7, 12]
+    drawn = [each.case.batch for each in found if each.chart]
+    assert len(drawn) == MOST_PICTURES and drawn[-1] < MOST_PICTURES + 2
+    late = [{**each, "case": each["case"] | {"batch": 900 - each["case"]["batch"]}} for each in rows]
+    again = explain(summarise([session_row(), *late]), {cases[-1]["id"]})["yolov8n"]
+    assert {893, 900 - len(cases)} <= {each.case.batch for each in again if each.chart}  # the unusual, the recommended
     page = render([session_row(), *rows, end_row()])
     assert f"Of more than {MOST_PICTURES} cases" in page
 
@@ -141,3 +179,17 @@ def test_the_page_holds_no_raw_samples_and_tells_each_thing_once():
 def test_a_build_that_found_timings_of_earlier_ones_is_told():
     assert "282 kB of tactic timings" in facts(build(INT8, known_timings_bytes=282_400), speed(INT8, 2.0))["Notes"]
     assert "Notes" not in facts(build(INT8, known_timings_bytes=0), speed(INT8, 2.0))
+
+
+def test_the_hashes_of_engine_and_graph_stand_in_full_where_they_are_known():
+    files = facts(build(INT8, engine="ab" * 32, graph_sha256="cd" * 32), speed(INT8, 2.0, engine="ab" * 32))["Files"]
+    assert files == f"Engine sha256 {'ab' * 32}, graph sha256 {'cd' * 32}."
+    assert facts(build(INT8), speed(INT8, 2.0))["Files"] == f"Engine sha256 {INT8['id']}."
+
+
+def test_of_the_images_that_changed_it_is_said_how_many_are_shown():
+    flips = [{"image": place, "baseline": "cat", "engine": "dog", "picture": ""} for place in range(4)]
+    some = accuracy(INT8, 1.0, details={"images with other objects": 20, "unreadable": 4}, changed_images=flips)
+    assert facts(some)["Accuracy"] == "Images with other objects: 20 (4 of them below); unreadable: 4."
+    every = accuracy(INT8, 1.0, details={"flips": 4}, changed_images=flips)
+    assert facts(every)["Accuracy"] == "Flips: 4."

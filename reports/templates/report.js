@@ -28,6 +28,15 @@ function ordered(rows, column, direction) {
   });
 }
 
+/** The line of a table for a case that did not run: its place in the page's list has what tells it from the others. */
+function idleLine(item, names, columns) {
+  const csv = `${item.dataset.head},${item.closest("details").dataset.tail}`;
+  const reason = fields(csv)[names.indexOf("reason")].replace(/^\w+ skipped: /, "");
+  const head = element("th", { scope: "row" }, item.querySelector("b").textContent);
+  const told = element("td", { class: "wide idle", colspan: columns - 1 }, `did not run: ${reason}`);
+  return element("tr", { "data-csv": csv }, head, told);
+}
+
 /** Tables and their parts are seen where one of their cases is. */
 function hideEmpty(section) {
   const seen = "tr[data-csv]:not([hidden])";
@@ -53,7 +62,7 @@ function cases(section) {
 
   function read(line, ran) {
     const figures = Object.fromEntries(fields(line.dataset.csv).map((field, place) => [names[place], field]));
-    rows.push({ line, ran, figures, words: words(line) });
+    rows.push({ line, ran, figures, words: `${words(line)} ${figures.case.toLowerCase()}` });
     return figures;
   }
 
@@ -64,7 +73,7 @@ function cases(section) {
       block = blocks[0].cloneNode(true);
       block.dataset.model = model;
       block.querySelector("h3").textContent = model;
-      block.querySelector(".scroll").setAttribute("aria-label", `All cases of ${model}`);
+      block.querySelector(".scroll").setAttribute("aria-label", `Table: all cases of ${model}`);
       block.querySelectorAll("tbody").forEach((group) => group.remove());
       blocks.at(-1).after(block);
       blocks.push(block);
@@ -86,7 +95,9 @@ function cases(section) {
   }
 
   for (const line of section.querySelectorAll("tr[data-csv]")) read(line, true);
-  for (const line of document.importNode(document.getElementById("idle").content, true).querySelectorAll("tr")) {
+  const listed = document.getElementById("idle");
+  for (const item of listed?.querySelectorAll("li") ?? []) {
+    const line = idleLine(item, names, blocks[0].querySelectorAll("thead th").length);
     const figures = read(line, false);
     groupOf(blockOf(figures.model), figures.batch).append(line);
   }
@@ -129,6 +140,7 @@ function cases(section) {
       else if (fitting) unseen += 1;
     }
     hideEmpty(section);
+    if (listed) listed.hidden = idle.checked;
     const all = idle.checked ? rows.length : rows.length - resting;
     status.textContent = `${seen} of ${counted(all, "case")} shown`
       + (unseen ? `; ${unseen} more did not run` : "");
@@ -194,6 +206,7 @@ function sortable(block, rows, status) {
 function readable(figure) {
   const points = Array.from(figure.querySelectorAll(".point"));
   const reach = 28; // CSS pixels: a finger's width
+  const apart = 8; // closer marks are one to a finger
   if (!points.length) return;
   const hint = "Point at a mark, or tab to it and use the arrow keys, for its figures.";
   const out = element("p", { class: "readout" }, hint);
@@ -213,17 +226,22 @@ function readable(figure) {
     return { x: (left + right) / 2, y: (top + bottom) / 2 };
   }
 
-  function choose(point) {
+  /** The figures of the chosen mark, and of those that a finger cannot tell from it. */
+  function choose(point, beside = []) {
     for (const each of points) each.classList.toggle("chosen", each === point);
     for (const each of points) each.setAttribute("tabindex", each === point ? "0" : "-1");
-    out.textContent = point.getAttribute("aria-label");
+    const told = [point, ...beside].map((each) => element("span", {}, each.getAttribute("aria-label")));
+    out.replaceChildren(...told);
   }
 
   const drawing = figure.querySelector("svg");
   const follow = ({ clientX, clientY }) => {
     const far = (point) => Math.hypot(middle(point).x - clientX, middle(point).y - clientY);
     const nearest = points.reduce((best, point) => (far(point) < far(best) ? point : best));
-    if (far(nearest) <= reach) choose(nearest);
+    if (far(nearest) > reach) return;
+    const { x, y } = middle(nearest);
+    const close = (point) => Math.hypot(middle(point).x - x, middle(point).y - y) <= apart;
+    choose(nearest, points.filter((point) => point !== nearest && close(point)));
   };
   drawing.addEventListener("pointermove", follow);
   drawing.addEventListener("pointerdown", follow);

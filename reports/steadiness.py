@@ -1,0 +1,53 @@
+"""How far a timing can be trusted: one judgement for the verdict, the table, the recommendation and the folds."""
+
+from reports.card import card_figures
+from reports.ratio import Latency
+from reports.samples import movement, readable
+from reports.summary import CaseSummary
+from reports.wording import significant
+
+# A median that is known no better than this says little about what an engine gains.
+WIDE_INTERVAL = 0.05
+MOVED = {
+    "step": "a step while it was measured",
+    "drift": "a drift while it was measured",
+    "wander": "moved to and fro while it was measured",
+    "spread": "its calls spread widely",
+}
+
+
+def interval_width(latency: Latency | None) -> float | None:
+    """The width of the median's 95 % interval over the median; None where it is not known."""
+    if latency is None or latency.low_ms is None or latency.high_ms is None or latency.p50_ms <= 0:
+        return None
+    return (latency.high_ms - latency.low_ms) / latency.p50_ms
+
+
+def moved(case: CaseSummary) -> str:
+    """What the level did while the case was measured, in a few words; empty where it stayed."""
+    kind = movement(readable(case.values("speed").get("samples_ms"))).kind
+    width = interval_width(case.latency)
+    said = [MOVED[kind]] if kind in MOVED and case.latency else []
+    if width is not None and width > WIDE_INTERVAL:
+        said.append(f"its median is known to {significant(100 * width, 2)} % only")
+    return ", ".join(said)
+
+
+def shorter_end_to_end(case: CaseSummary) -> bool:
+    """Whether the call with its copies took less than the work on the card alone, which one and the same call cannot.
+
+    Both were timed in passes of their own: the level moved between them, as it does where the host launches slower
+    than the card computes.
+    """
+    end_to_end, device = card_figures(case).end_to_end, case.latency
+    return end_to_end is not None and device is not None and end_to_end.p50_ms < device.p50_ms
+
+
+def unsteady(case: CaseSummary) -> bool:
+    """Whether its warm-up never ended in two windows that agree."""
+    return case.latency is not None and case.values("speed").get("steady") is False
+
+
+def rough(case: CaseSummary) -> bool:
+    """Whether its time is to be taken as rough, for whichever of these reasons."""
+    return unsteady(case) or bool(moved(case)) or shorter_end_to_end(case)
