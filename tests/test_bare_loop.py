@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reports.record import Recorder
@@ -34,6 +35,7 @@ def engines(tmp_path: Path) -> Path:
 
 def run(monkeypatch: pytest.MonkeyPatch, rounds: list[dict[str, float]], *arguments: str) -> int:
     answers = iter(rounds)
+    monkeypatch.setattr(bare_loop, "prepare", lambda plans, _session, _folder: plans)
     monkeypatch.setattr(bare_loop, "bare_round", lambda _plans: next(answers))
     return bare_loop.main([*arguments, "--rounds", str(len(rounds))])
 
@@ -64,3 +66,13 @@ def test_a_run_without_plans_cannot_be_compared(tmp_path, engines, monkeypatch, 
     one = record(tmp_path, "a", {"pytorch": 1.0})
     assert run(monkeypatch, [{}], one, "--engines", str(engines)) == 2
     assert "timed a TensorRT plan" in capsys.readouterr().err
+
+
+def test_the_loop_takes_the_images_of_the_suite(tmp_path):
+    session = {"settings": dict.fromkeys(("yolo", "clip", "coco_images", "coco_annotations", "calibration_images"), "")}
+    plans = [bare_loop.Plan(f"{model}-b4", model, "plan", 4, False, False) for model in ("clip-image", "clip-text")]
+    ready = bare_loop.prepare(plans, session, tmp_path)
+    images, prompts = (np.load(plan.inputs) for plan in ready)
+    assert images.shape == (64, 4, 3, 64, 64) and images.dtype == np.float32
+    assert prompts.shape[:2] == (64, 4) and prompts.dtype == np.int64
+    assert not np.array_equal(images[0], images[1])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.backends import catalogue, trtexec
+from fixtures.backends import catalogue, trtexec_command
 from fixtures.compatibility import MODELOPT_ONNX_MODULES
 from fixtures.doctor import has_kernels, load, mend
 from fixtures.doctor import trtexec as found_trtexec
@@ -185,7 +185,7 @@ def _command(path: Path, prints: str) -> Path:
 def test_trtexec_is_looked_for_where_its_backend_looks(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     monkeypatch.delenv("TRTEXEC", raising=False)
-    monkeypatch.setattr(trtexec, "USUAL_PLACE", tmp_path / "usual")
+    monkeypatch.setattr(trtexec_command, "USUAL_PLACE", tmp_path / "usual")
     assert found_trtexec() == ""
     usual = _command(tmp_path / "usual", "&&&& RUNNING TensorRT.trtexec [TensorRT v100300] # trtexec --help")
     assert found_trtexec() == f"{usual}, TensorRT 10.3.0"
@@ -200,7 +200,7 @@ def test_trtexec_is_looked_for_where_its_backend_looks(tmp_path, monkeypatch):
 
 def test_tox_hands_the_choice_of_trtexec_on():
     lines = (ROOT / "tox.ini").read_text(encoding="utf-8").partition("pass_env =")[2].partition("\n\n")[0].split()
-    assert trtexec.VARIABLE in lines
+    assert trtexec_command.VARIABLE in lines
 
 
 def test_an_onnxruntime_for_another_cuda_is_mended():

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fixtures.backends import trtexec
+from fixtures.backends import trtexec, trtexec_command
 from fixtures.backends.base import EngineOptions, Job
 from fixtures.backends.trt_typed_graph import SCRATCH
-from fixtures.backends.trtexec import Trtexec, build_flags, parse_times, parse_version, timing_flags
+from fixtures.backends.trtexec import Trtexec, build_flags, parse_times, timing_flags
+from fixtures.backends.trtexec_command import parse_version
 from fixtures.errors import BenchError
 from fixtures.matrix import Case
 from fixtures.precision.int8 import Int8Settings, to_int8
@@ -129,7 +130,7 @@ def test_no_times_at_all_are_an_error():
 def test_a_failed_run_shows_the_errors_of_its_log(tmp_path: Path):
     binary = _program(tmp_path / "trtexec", f"#!/bin/sh\ncat <<'END'\n{FAILED_8_6}END\nexit 1\n")
     with pytest.raises(BenchError, match="Failed to parse onnx file") as raised:
-        trtexec.run(binary, "--onnx=qat.onnx", makes=())
+        trtexec_command.run(binary, "--onnx=qat.onnx", makes=())
     assert "Finished parsing" not in str(raised.value)
     assert "status 1" in raised.value.what
 
@@ -137,7 +138,7 @@ def test_a_failed_run_shows_the_errors_of_its_log(tmp_path: Path):
 def test_a_run_that_passes_without_its_file_has_failed(tmp_path: Path):
     binary = _program(tmp_path / "trtexec", f"#!/bin/sh\ncat <<'END'\n{PASSED_10_7}END\n")
     with pytest.raises(BenchError, match=r"did not write .*model\.plan"):
-        trtexec.run(binary, makes=(tmp_path / "model.plan",))
+        trtexec_command.run(binary, makes=(tmp_path / "model.plan",))
 
 
 def test_a_build_says_what_the_engine_is_and_what_trtexec_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -160,6 +161,29 @@ def test_a_build_says_what_the_engine_is_and_what_trtexec_measured(tmp_path: Pat
     assert Trtexec().ingredients(EngineOptions())["typing"] == "flags"
 
 
+def test_a_command_that_its_timings_crash_builds_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As 8.6.0 does on an H100: it writes the file and dies."""
+    (tmp_path / "times.json").write_text(TIMES)
+    layer = {"Name": "conv", "LayerType": "CaskConvolution", "Weights": {"Type": "Half", "Count": 432}}
+    (tmp_path / "layers.json").write_text(json.dumps({"Layers": [layer] * 7, "Bindings": ["images", "output0"]}))
+    kept = tmp_path / "trtexec-10.3.0-timings"
+    crash = f'case "$*" in *--timingCacheFile*) echo poison > {kept}; kill -SEGV $$;; esac\n'
+    head, rest = STAND_IN.split("\n", 1)
+    monkeypatch.setenv("TRTEXEC", _program(tmp_path / "trtexec", f"{head}\n{crash}{rest}"))
+    (tmp_path / "engine").mkdir()
+    job = _job(write_detector(tmp_path / "graph.onnx"))
+    with_timings = replace(job, options=replace(job.options, timing_cache=tmp_path / "timings"))
+    built = Trtexec().build(with_timings, tmp_path / "engine" / "model.plan")
+    assert built.layers == {"fp16": 7} and built.known_timings_bytes == 0
+    assert not kept.exists()
+
+
+def test_a_command_that_crashes_without_timings_has_crashed(tmp_path: Path):
+    binary = _program(tmp_path / "trtexec", "#!/bin/sh\nkill -SEGV $$\n")
+    with pytest.raises(trtexec_command.CrashError, match="status -11"):
+        trtexec_command.run(binary, makes=())
+
+
 def test_a_strongly_typed_build_gets_int8_with_its_rest_in_fp16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "times.json").write_text(TIMES)
     (tmp_path / "layers.json").write_text(json.dumps({"Layers": [], "Bindings": ["images", "output0"]}))
@@ -175,24 +199,24 @@ def test_a_strongly_typed_build_gets_int8_with_its_rest_in_fp16(tmp_path: Path, 
 
 
 def test_without_the_command_the_reason_says_where_nvidia_ships_it(tmp_path: Path):
-    assert "libnvinfer-bin" in trtexec.why_no_trtexec({"PATH": str(tmp_path)})
+    assert "libnvinfer-bin" in trtexec_command.why_no_trtexec({"PATH": str(tmp_path)})
 
 
 def test_a_variable_that_names_no_program_is_a_reason(tmp_path: Path):
-    assert "is no program" in trtexec.why_no_trtexec({"TRTEXEC": str(tmp_path / "absent")})
+    assert "is no program" in trtexec_command.why_no_trtexec({"TRTEXEC": str(tmp_path / "absent")})
 
 
 def test_a_command_that_lacks_its_libraries_is_a_reason(tmp_path: Path):
     loading = "error while loading shared libraries: libnvinfer.so.10"
     binary = _program(tmp_path / "trtexec", f"#!/bin/sh\necho '{loading}' >&2\nexit 127\n")
-    reason = trtexec.why_no_trtexec({"TRTEXEC": binary})
+    reason = trtexec_command.why_no_trtexec({"TRTEXEC": binary})
     assert loading in reason and "LD_LIBRARY_PATH" in reason
 
 
 def test_the_command_is_found_on_the_path(tmp_path: Path):
     binary = _program(tmp_path / "trtexec", STAND_IN)
-    assert trtexec.find_binary({"PATH": str(tmp_path)}) == binary
-    assert trtexec.why_no_trtexec({"PATH": f"{tmp_path}:{Path(str(shutil.which('dirname'))).parent}"}) == ""
+    assert trtexec_command.find_binary({"PATH": str(tmp_path)}) == binary
+    assert trtexec_command.why_no_trtexec({"PATH": f"{tmp_path}:{Path(str(shutil.which('dirname'))).parent}"}) == ""
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

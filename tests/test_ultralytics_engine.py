@@ -172,7 +172,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_the_export_is_told_precision_batch_and_the_suites_data(
     precision: str, quantize: int | None, untrained_checkpoint: Path, told: dict[str, Any], tmp_path: Path
 ):
-    exported = _export(_job(untrained_checkpoint, precision), tmp_path)
+    exported, _ = _export(_job(untrained_checkpoint, precision), tmp_path)
     assert exported.read_bytes() == b"engine" and exported.parent == tmp_path
     assert told["quantize"] == quantize
     assert (told["format"], told["batch"], told["imgsz"], told["device"]) == ("engine", 2, SIDE, 1)
@@ -188,11 +188,13 @@ def test_the_builder_is_told_what_ultralytics_leaves_out(
 ):
     options = EngineOptions(workspace_mb=512, builder_level=2, timing_cache=tmp_path / "timings")
     create = Builder.create_builder_config
-    _export(_job(untrained_checkpoint, "fp16", options), tmp_path)
-    assert told["workspace"] == 0.5
+    _, known_bytes = _export(_job(untrained_checkpoint, "fp16", options), tmp_path)
+    assert told["workspace"] == 0.5 and known_bytes == 0
     assert told["config"].cleared == ["TF32"] and told["config"].profiling_verbosity == "DETAILED"
     assert told["config"].builder_optimization_level == 2
     assert (tmp_path / "tensorrt-10.3.0-timings").read_bytes() == b"timed"
+    (again := tmp_path / "again").mkdir()
+    assert _export(_job(untrained_checkpoint, "fp16", options), again)[1] == len(b"timed")
     # And for nobody else.
     assert Builder.create_builder_config is create
 
