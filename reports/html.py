@@ -21,6 +21,7 @@ from reports.card_verdict import cause
 from reports.claims import claims
 from reports.cost import case_seconds, parts, session_cost
 from reports.errors import ReportError
+from reports.finding import Finding
 from reports.glossary import words
 from reports.machine import card_facts, machine
 from reports.recommend import recommend
@@ -62,34 +63,48 @@ def write_report(
     folder = Path(folder)
     told = _told(session, history, since)
     table = build_table(session)
+    found = find(session, findings(told))
     _write_whole(folder / "report.csv", table.to_csv(index=False))
-    as_json = json.dumps(as_data(session, told), indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    as_json = json.dumps(as_data(session, found, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     _write_whole(folder / "report.json", as_json)
-    _write_whole(folder / "report.html", render(session, history, told))
+    _write_whole(folder / "report.html", render(session, history, told, found))
     return folder / "report.html"
 
 
-def as_data(rows: Sequence[Row], since: Sequence[Since] = ()) -> dict[str, Any]:
-    """The report as plain data: the session, both tables, the findings and the recommendations."""
+def as_data(
+    rows: Sequence[Row], found: Sequence[Finding] | None = None, table: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """The report as plain data: the session, both tables, the findings and the recommendations.
+
+    `found` (`reports.verdict.find`) and `table` (`reports.table.build_table`) where they are known already.
+    """
     return {
         "schema": REPORT_SCHEMA,
         "session": rows[0],
         "end": _end(rows),
-        "findings": [asdict(finding) for finding in find(rows, findings(since))],
+        "findings": [asdict(finding) for finding in (find(rows) if found is None else found)],
         "recommendations": [asdict(choice) for choice in recommend(rows)],
         "claims": [asdict(claim) for claim in claims(rows)],
-        "table": records(build_table(rows)),
+        "table": records(build_table(rows) if table is None else table),
         "metrics": records(build_metric_table(rows)),
     }
 
 
-def render(rows: Sequence[Row], history: pd.DataFrame | None = None, since: Sequence[Since] | None = None) -> str:
-    """The page of one session. Everything that comes from the rows is escaped by the template engine."""
+def render(
+    rows: Sequence[Row],
+    history: pd.DataFrame | None = None,
+    since: Sequence[Since] | None = None,
+    found: Sequence[Finding] | None = None,
+) -> str:
+    """The page of one session. Everything that comes from the rows is escaped by the template engine.
+
+    `since` and `found` (`reports.verdict.find`) where they are known already.
+    """
     told = _told(rows, history, since)
     cases = summarise(rows)
     least = 1 - tolerance(rows)
     session = rows[0]
-    found = find(rows, findings(told))
+    found = find(rows, findings(told)) if found is None else found
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

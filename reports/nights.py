@@ -171,13 +171,18 @@ def between(
 
 
 def _night(line: Mapping[str, Any]) -> dict[str, str]:
-    return {name: "" if pd.isna(line[name]) else str(line[name]) for name in ("session", "at", "commit")}
+    return {name: "" if absent(line[name]) else str(line[name]) for name in ("session", "at", "commit")}
+
+
+def absent(value: Any) -> bool:
+    """Whether a frame holds nothing there. `pandas.isna` says the same, twenty times slower for one value."""
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def measured(night: Mapping[str, Any], figure: Watched) -> float | None:
     """A line's figure; None where there is none, or none to be trusted."""
     value, trusted = night[figure.column], night[figure.trusted]
-    if pd.isna(value) or pd.isna(trusted) or not trusted or (figure.log and value <= 0):
+    if absent(value) or absent(trusted) or not trusted or (figure.log and value <= 0):
         return None
     return float(value)
 
@@ -190,7 +195,7 @@ def _spreads(
         return None
     ends = [(night[figure.interval[0]], night[figure.interval[1]]) for night in nights]
     return [
-        None if value is None or pd.isna(low) or pd.isna(high) else float(high - low) / 3.92 / value
+        None if value is None or absent(low) or absent(high) else float(high - low) / 3.92 / value
         for value, (low, high) in zip(values, ends, strict=True)
     ]
 

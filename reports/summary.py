@@ -136,7 +136,11 @@ def summarise(rows: Sequence[Row]) -> list[CaseSummary]:
     cases = [_summary(case_answers, least) for case_answers in answers.values()]
     models = list(dict.fromkeys(case.model for case in cases))
     cases.sort(key=lambda case: (models.index(case.model), case.batch))
-    return [_with_speedup(case, cases) for case in cases]
+    baselines: dict[tuple[str, int], CaseSummary | None] = {}
+    for case in cases:
+        if (place := (case.model, case.batch)) not in baselines:
+            baselines[place] = reference_case(case, cases, BASELINE_BACKEND)
+    return [_with_speedup(case, baselines[case.model, case.batch]) for case in cases]
 
 
 def _summary(answers: Answers, least: float) -> CaseSummary:
@@ -224,8 +228,7 @@ def _status(answers: Answers, gate: str) -> str:
     return "passed" if "passed" in outcomes else "skipped"
 
 
-def _with_speedup(case: CaseSummary, cases: Sequence[CaseSummary]) -> CaseSummary:
-    baseline = reference_case(case, cases, BASELINE_BACKEND)
+def _with_speedup(case: CaseSummary, baseline: CaseSummary | None) -> CaseSummary:
     if case.latency is None or baseline is None or baseline.latency is None:
         return case
     if case.is_baseline:

@@ -109,4 +109,4 @@ def test_a_large_page_keeps_the_words_and_saves_the_pictures():
         rows += [build(each), speed(each, 2.0), accuracy(each, 0.99, changed_images=[flip] * 4)]
     page = render([*rows, end_row()])
     assert page.count("<img ") == MOST_THUMBNAILS
-    assert page.count("Image 7. The baseline alone: <b>a cat</b>") == MOST_THUMBNAILS + 8
+    assert page.count("Image 7. Only the baseline sees: <b>a cat</b>") == MOST_THUMBNAILS + 8

@@ -86,3 +86,8 @@ def test_what_takes_long_is_done_once_a_session(monkeypatch: pytest.MonkeyPatch,
     assert [second.model(tower.name).weights for tower in towers] == [tower.weights for tower in towers]
     monkeypatch.setattr(Sources, "calibration_items", again)
     assert [second.calibration_sha256(tower) for tower in towers] == digests
+
+
+def test_results_that_cannot_be_kept_are_worked_out_again(tmp_path: Path):
+    nowhere = tmp_path / "absent"
+    assert [SessionResults(nowhere).get("seven", lambda: 7) for _ in range(2)] == [7, 7]
