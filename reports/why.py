@@ -15,7 +15,7 @@ from reports.steadiness import interval_width, moved, shorter_end_to_end, unstea
 from reports.summary import CaseSummary, number
 from reports.table import layers_text
 from reports.why_pictures import Table, card, chart, tables
-from reports.wording import THIN_SPACE, counted, listed, significant
+from reports.wording import THIN_SPACE, counted, listed, share, significant
 
 # What the sampling rule means by the reasons that it records.
 STOPPED = {
@@ -165,6 +165,9 @@ def _card(case: CaseSummary) -> str:
     parts += [heat] if heat else []
     parts += [f"{significant(power)} W in the energy pass"] if power is not None else []
     parts += [counted(int(readings), "reading")] if readings else []
+    # Below a few percent it says that memory is not what limits an engine.
+    memory = number(case.values("speed"), "share_of_bandwidth")
+    parts += [f"weights and images alone take {share(memory)} of the memory's bandwidth"] if memory is not None else []
     parts.append(f"throttled by {cause(figures)}" if figures.throttled else "not throttled")
     return _sentence(", ".join(parts))
 

@@ -121,6 +121,8 @@ def test_warm_up_end_and_card_are_told_in_words():
         "nothing: the level itself moves (the 95 % interval of the median was then 2.0 % of it)."
     )
     assert found["Card"] == "Clock 1700 to 1980 MHz, 44 °C all the time, 323 W in the energy pass, not throttled."
+    shares = facts(card_speed(FP32, 2.0, state=state, share_of_bandwidth=0.0193))
+    assert "weights and images alone take 1.9\u202f% of the memory's bandwidth, not throttled." in shares["Card"]
 
 
 def test_what_was_lost_what_it_was_built_of_and_what_it_cost_is_told():
