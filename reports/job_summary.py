@@ -185,7 +185,8 @@ def _figures(case: CaseSummary, least: float) -> tuple[str, str, str, str]:
     rate += " (unsteady)" if unsteady(case) else " (rough)" if rough(case) else ""
     faster = _with(times(speedup.value if speedup else None), "" if case.is_baseline else times_interval(speedup))
     kept = _with(percent(ratio.value if ratio else None, least), percent_interval(ratio))
-    gate = "**fail**" if case.gate_shown == "fail" else _with(case.gate, "" if case.status == "passed" else case.status)
+    shown = case.gate_shown
+    gate = "**fail**" if shown == "fail" else _with(shown, "" if case.status in ("passed", shown) else case.status)
     return rate, faster, kept, gate
 
 
