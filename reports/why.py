@@ -38,7 +38,7 @@ OUTCOMES = {"error": "stopped with an error", "failed": "failed", "skipped": "di
 class Why:
     """What explains one case. `headline` fits behind its name; `facts` are (term, sentence) pairs.
 
-    `told` are (question and outcome, reason as it was recorded) of every answer with a reason.
+    `told` are (question and outcome, reason as it was recorded) of every answer with a reason, and the build's log.
     """
 
     case: CaseSummary
@@ -90,6 +90,9 @@ def _why(case: CaseSummary, anchor: str) -> Why:
         ("Cost", _cost(case)),
         ("Files", _sentence(_files(case))),
     ]
+    told = [(f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()]
+    if log := _build_log(case):
+        told.append(("The end of what the build wrote", log))
     return Why(
         case=case,
         anchor=anchor,
@@ -99,7 +102,7 @@ def _why(case: CaseSummary, anchor: str) -> Why:
         changed=(),
         tables=(),
         facts=tuple((term, said) for term, said in facts if said),
-        told=tuple((f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()),
+        told=tuple(told),
     )
 
 
@@ -189,6 +192,11 @@ def _accuracy(case: CaseSummary) -> str:
         some = f" ({shown} of them below)" if name in COUNTED_IMAGES and shown and value != shown else ""
         said.append(f"{str(name).replace('_', ' ')}: {value}{some}")
     return _sentence("; ".join(said))
+
+
+def _build_log(case: CaseSummary) -> str:
+    lines = case.values("build").get("log_tail")
+    return "\n".join(map(str, lines)) if isinstance(lines, list) else ""
 
 
 def _files(case: CaseSummary) -> str:

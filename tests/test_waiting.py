@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -167,3 +168,14 @@ def _online_environment() -> dict[str, str]:
 
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "YOLO_"))}
     return clean | {"PYTHONPATH": str(ROOT)}
+
+
+def test_of_a_log_that_a_process_shares_a_build_is_told_its_own_lines(tmp_path: Path):
+    log = tmp_path / "process.log"
+    log.write_text(
+        "--- a: build\nof another\n--- a: speed\n--- b: build\n" + "x" * 400 + "\nLoading: 100%|███| 9/9\n\nlast\n"
+    )
+    process = SimpleNamespace(_log=log)
+    assert _Process.told_of(process, "b", "build") == ["x" * 300, "last"]
+    log.write_text("--- b: build\n")
+    assert _Process.told_of(process, "b", "build") == []

@@ -195,3 +195,9 @@ def test_of_the_images_that_changed_it_is_said_how_many_are_shown():
     assert facts(some)["Accuracy"] == "Images with other objects: 20 (4 of them below); unreadable: 4."
     every = accuracy(INT8, 1.0, details={"flips": 4}, changed_images=flips)
     assert facts(every)["Accuracy"] == "Flips: 4."
+
+
+def test_what_a_build_wrote_stands_there_to_the_letter():
+    found = why(build(FP32, log_tail=["TensorRT: warning <b>", "  done"]), speed(FP32, 2.0))
+    assert ("The end of what the build wrote", "TensorRT: warning <b>\n  done") in found.told
+    assert why(build(FP32, log_tail="no list"), speed(FP32, 2.0)).told == why(build(FP32), speed(FP32, 2.0)).told == ()
