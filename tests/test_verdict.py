@@ -114,6 +114,10 @@ def test_a_precision_whose_timing_is_rough_is_not_said_to_be_slower(rough: str) 
     assert not any("slower" in text for text in _texts(rows, "warn"))
     (text,) = (text for text in _texts(rows, "info") if "No clear gain" in text)
     assert "onnxruntime INT8, batch 8, 0.71×" in text and "a rough timing" in text
+    # No level that moved is known to have doubled.
+    timed[1] = speed(INT8, 150.0, spread=spreads[1])
+    rows = _session(build(ORT), build(INT8), *timed, accuracy(INT8, 0.99), accuracy(ORT, 1.0))
+    assert any("INT8 is slower" in text and "0.33×" in text for text in _texts(rows, "warn"))
 
 
 def test_a_timing_that_moved_is_told_of_and_a_winner_with_it_is_recommended_with_a_doubt() -> None:
