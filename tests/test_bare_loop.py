@@ -1,11 +1,13 @@
 """The suite's device times against a bare loop: which plans are looked for, and when the bar fails."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from reports.errors import ReportError
 from reports.record import Recorder
 from tests.bars import bare_loop
 from tests.report_rows import build, card_speed, case, end_row, session_row
@@ -31,6 +33,14 @@ def engines(tmp_path: Path) -> Path:
         sha256 = card_speed(case(backend, "fp16"), 1.0)["values"]["engine_sha256"]
         (folder / "manifest.json").write_text(json.dumps({"sha256": sha256, "file": "model.plan"}))
     return tmp_path / "engines"
+
+
+def process(_plan: bare_loop.Plan) -> float:
+    return os.getpid()
+
+
+def crash(_plan: bare_loop.Plan) -> float:
+    os.abort()
 
 
 def run(monkeypatch: pytest.MonkeyPatch, rounds: list[dict[str, float]], *arguments: str) -> int:
@@ -76,3 +86,14 @@ def test_the_loop_takes_the_images_of_the_suite(tmp_path):
     assert images.shape == (64, 4, 3, 64, 64) and images.dtype == np.float32
     assert prompts.shape[:2] == (64, 4) and prompts.dtype == np.int64
     assert not np.array_equal(images[0], images[1])
+
+
+def test_every_plan_has_a_process_of_its_own():
+    plans = [bare_loop.Plan(name, "clip-image", "plan", 4, False, False) for name in "abc"]
+    found = bare_loop.bare_round(plans, process)
+    assert list(found) == ["a", "b", "c"] and len({os.getpid(), *found.values()}) == 4
+
+
+def test_a_plan_that_crashes_the_loop_is_named():
+    with pytest.raises(ReportError, match=r"model\.plan ended its process"):
+        bare_loop.bare_round([bare_loop.Plan("a", "clip-image", "model.plan", 4, False, False)], crash)
