@@ -18,41 +18,46 @@ SAMPLING = Sampling((0.002,) * 100, 0.5, 20, True, "interval", Interval(0.0019, 
 EVENTS, HOST = (SimpleNamespace(name=name, quantity=what) for name, what in [("events", "device"), ("host", "latency")])
 
 
-class _Workbench:
-    """A card whose windows were of these states, and whose peak is `share` of the reading."""
+ROUND_TRIP = replace(SAMPLING, samples_s=(0.003,) * 100)
 
-    def __init__(self, share: float, *windows: tuple[CardState, int]) -> None:
+
+class _Workbench:
+    """A card that was in this state, and whose peak is `share` of the reading."""
+
+    def __init__(self, share: float, state: CardState, retries: int) -> None:
         self._share = share
-        self._windows = iter(windows)
+        self._state = (state, retries)
 
     def instruments(self, _: Any) -> tuple[Any, ...]:
         return (EVENTS, HOST)
 
-    def sample(self, _: Any, clock: Any, settings: SamplerSettings) -> Watched[Sampling]:
-        state, retries = next(self._windows)
-        return Watched(SAMPLING, state, retries)
+    def sample(self, _: Any, clocks: Any, settings: SamplerSettings) -> Watched[tuple[Sampling, ...]]:
+        assert clocks == (EVENTS, HOST)
+        return Watched((SAMPLING, ROUND_TRIP), *self._state)
 
     def card_values(self, _: Any, watched: Watched[Any], images_per_second: float) -> dict[str, Any]:
         assert images_per_second == pytest.approx(4000)
         return {"share_of_peak": self._share, "above_peak": self._share > 1, "throttled_retries": watched.retries}
 
 
-def _ask(share: float, *windows: tuple[CardState, int]) -> Any:
-    bench: Any = _Workbench(share, *windows)
+def _ask(share: float, state: CardState = QUIET, retries: int = 0) -> Any:
+    bench: Any = _Workbench(share, state, retries)
     return speed(bench, LOADED, SamplerSettings())
 
 
 def test_a_reading_above_the_cards_peak_closes_the_gate():
-    assert not _ask(0.9, (QUIET, 0), (QUIET, 0)).failure
-    failure = _ask(1.3, (QUIET, 0), (QUIET, 0)).failure
+    assert not _ask(0.9).failure
+    failure = _ask(1.3).failure
     assert failure == "4000 img/s is 1.30 of what this card can compute: the reading is broken, not fast"
 
 
-def test_each_clock_has_the_state_and_the_repetitions_of_its_own_window():
-    values = _ask(0.5, (QUIET, 0), (replace(QUIET, throttled=True, foreign="1 process"), 1)).values
-    assert values["throttled_retries"] == 0
-    second = values["end_to_end"]
+def test_the_second_clock_stands_beside_the_first_with_the_state_of_the_card():
+    answer = _ask(0.5, replace(QUIET, throttled=True, foreign="1 process"), 1)
+    assert (answer.values["latency_ms"]["p50"], answer.values["throttled_retries"]) == (pytest.approx(2), 1)
+    assert answer.samples_s == SAMPLING.samples_s
+    second = answer.values["end_to_end"]
     assert (second["card"]["throttled"], second["card"]["foreign"], second["throttled_retries"]) == (
         True, "1 process", 1,
     )  # fmt: skip
+    assert second["latency_ms"]["p50"] == pytest.approx(3)
     assert second["quantity"] == "latency" and "samples_ms" not in second

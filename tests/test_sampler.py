@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fixtures.instruments.sampler import SamplerSettings, sample
+from fixtures.instruments.sampler import SamplerSettings, sample, sample_in_turns
 
 
 class FakeEngine:
@@ -162,3 +162,91 @@ def test_the_garbage_collector_rests_and_is_woken_again():
     with pytest.raises(ZeroDivisionError):
         sample(lambda _: 1 / 0)
     assert gc.isenabled()
+
+
+class SharedHost:
+    """One host under several clocks: call i by clock k takes `duration_s(k, i, now_s)`, and time passes for all."""
+
+    def __init__(self, duration_s):
+        self.duration_s = duration_s
+        self.now_s = 0.0
+        self.calls = []
+
+    def timed_call(self, which):
+        def call(number):
+            taken_s = self.duration_s(which, number, self.now_s)
+            self.calls.append((which, number))
+            self.now_s += taken_s
+            return taken_s
+
+        return call
+
+    def clock(self):
+        return self.now_s
+
+
+def in_turns(duration_s, clocks=2, **settings):
+    host = SharedHost(duration_s)
+    timed_calls = [host.timed_call(which) for which in range(clocks)]
+    return sample_in_turns(timed_calls, SamplerSettings(**settings), clock=host.clock), host
+
+
+def test_what_a_host_does_for_seconds_falls_upon_both_clocks_alike():
+    rng = np.random.default_rng(0)
+
+    def wander(which, _, now_s):
+        pace = 1 + 0.08 * math.sin(2 * math.pi * now_s / 2.7)
+        return (0.002, 0.0024)[which] * pace * math.exp(0.02 * rng.normal())
+
+    (first, second), _ = in_turns(wander, max_measured_s=6)
+    assert np.median(second.samples_s) / np.median(first.samples_s) == pytest.approx(1.2, rel=0.015)
+    # One after the other, on the same host, they part.
+    host = SharedHost(wander)
+    alone = [sample(host.timed_call(k), SamplerSettings(max_measured_s=0.8), clock=host.clock) for k in (0, 1)]
+    apart = np.median(alone[1].samples_s) / np.median(alone[0].samples_s)
+    assert abs(apart / 1.2 - 1) > 0.03
+
+
+def test_clocks_take_turns_of_a_tenth_of_a_second():
+    _, host = in_turns(lambda *_: 0.001)
+    measured = host.calls[host.calls.index((1, 0)) :]
+    changes = [at for at in range(1, len(measured)) if measured[at][0] != measured[at - 1][0]]
+    turns = np.diff(changes)[:-1]  # the last one ends when there is enough
+    assert len(turns) >= 8 and set(turns) <= {100, 101}
+
+
+def test_every_clock_counts_its_own_calls_without_a_gap():
+    samplings, host = in_turns(lambda which, _, __: 0.003 - 0.001 * which)
+    for which, sampling in enumerate(samplings):
+        numbers = [number for clock, number in host.calls if clock == which]
+        assert numbers == list(range(sampling.warmup_calls + len(sampling.samples_s)))
+        assert sampling.stop_reason == "interval"
+
+
+def test_a_later_clock_is_warm_from_the_first():
+    (first, second), _ = in_turns(lambda *_: 0.002)
+    assert 0.5 <= first.warmup_s <= 0.6 and 0.1 <= second.warmup_s <= 0.2
+
+
+def test_a_later_clock_that_is_not_steady_is_waited_for():
+    (_, second), _ = in_turns(lambda which, number, _: 0.002 * (1 + 3 * which * math.exp(-number / 100)))
+    assert second.steady and second.warmup_s > 0.4
+
+
+def test_the_time_limit_is_that_of_all_clocks_together():
+    samplings, host = in_turns(lambda *_: 1.0, max_measured_s=12, warmup_max_s=2)
+    assert [sampling.stop_reason for sampling in samplings] == ["time limit"] * 2
+    assert [len(sampling.samples_s) for sampling in samplings] == [6, 6]
+    assert host.now_s - sum(sampling.warmup_s for sampling in samplings) <= 12
+
+
+def test_each_clock_has_its_fewest_samples_beyond_the_limit():
+    samplings, _ = in_turns(lambda *_: 10.0, max_measured_s=12, warmup_max_s=2)
+    assert [len(sampling.samples_s) for sampling in samplings] == [3, 3]
+
+
+def test_a_clock_that_has_enough_leaves_the_time_to_the_other():
+    rng = np.random.default_rng(1)
+    (quiet, noisy_one), _ = in_turns(lambda which, *_: 0.002 * math.exp(which * 0.3 * rng.normal()), max_measured_s=4)
+    assert quiet.stop_reason == "interval" and sum(quiet.samples_s) < 0.7
+    assert sum(noisy_one.samples_s) > 2
