@@ -201,9 +201,9 @@ def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
 
 
 def _end_to_end_alone(speed: Mapping[str, Any], alone: bool) -> bool:
-    """Whether the second clock had the card to itself, at its full clock: it is measured in a window of its own.
+    """Whether the second clock had the card to itself, at its full clock. What the card did then stands beside it.
 
-    Records of earlier versions tell of the first window alone; `alone` is what that says.
+    Records of earlier versions tell of the first clock alone; `alone` is what that says.
     """
     found = speed.get("end_to_end")
     state = found.get("card") if isinstance(found, Mapping) else None

@@ -82,7 +82,7 @@ def impossible(seen: Session) -> Iterator[Finding]:
     """Calls that took less with their copies than without."""
     if found := [case for case in seen.cases if shorter_end_to_end(case)]:
         what = f"{counted(len(found), 'timing')} {'is' if len(found) == 1 else 'are'} shorter with copies than without"
-        why = "bound by the host's launches, whose level moved between the two: read both as rough"
+        why = "bound by the host's launches, whose level moved meanwhile: read both as rough"
         yield Finding("warn", f"{what} ({why}): {place(found, most=MOST_NAMED)}.")
 
 
