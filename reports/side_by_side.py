@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import wording
 from reports.card import card_figures
-from reports.comparable import changes, one_machine, one_quantity
+from reports.comparable import as_equal_runs, changes, one_machine, one_quantity
 from reports.errors import ReportError
 from reports.finding import Finding
 from reports.ratio import Ratio, speed_ratio
@@ -193,7 +193,8 @@ def _pair(before: CaseSummary, after: CaseSummary) -> Pair:
 
 
 def _judge(before: CaseSummary, after: CaseSummary, speed: Ratio | None) -> tuple[str, str]:
-    """A verdict holds where the whole interval lies on one side of what matters."""
+    """A verdict holds where the whole interval lies on one side of what matters, and a difference where it is larger
+    than what two equal runs may show."""
     sides = (("A", before), ("B", after))
     if speed is None:
         return NOT_TIMED, "; ".join(f"{name}: {_why_idle(case)}" for name, case in sides if not case.latency)
@@ -204,7 +205,11 @@ def _judge(before: CaseSummary, after: CaseSummary, speed: Ratio | None) -> tupl
     least, most = 1 / (1 + LEAST), 1 + LEAST
     verdicts = {FASTER: speed.low >= most, SLOWER: speed.high <= least, SAME: least <= speed.low <= speed.high <= most}
     verdict = next((verdict for verdict, holds in verdicts.items() if holds), UNCLEAR)
-    return verdict, f"the interval reaches across {100 * LEAST:g} %" if verdict == UNCLEAR else ""
+    if verdict == UNCLEAR:
+        return UNCLEAR, f"the interval reaches across {100 * LEAST:g} %"
+    if verdict in (FASTER, SLOWER) and (spread := as_equal_runs(before, after, speed.value)):
+        return UNCLEAR, spread
+    return verdict, ""
 
 
 def _doubts(case: CaseSummary) -> list[str]:

@@ -1,5 +1,7 @@
 """How far a timing can be trusted: one judgement for the verdict, the table, the recommendation and the folds."""
 
+import numpy as np
+
 from reports.card import card_figures
 from reports.ratio import Latency
 from reports.samples import movement, readable
@@ -21,6 +23,15 @@ def interval_width(latency: Latency | None) -> float | None:
     if latency is None or latency.low_ms is None or latency.high_ms is None or latency.p50_ms <= 0:
         return None
     return (latency.high_ms - latency.low_ms) / latency.p50_ms
+
+
+def relative_iqr(case: CaseSummary) -> float | None:
+    """The interquartile range of its calls over their median; None where no calls were recorded."""
+    samples_ms = readable(case.values("speed").get("samples_ms"))
+    if not samples_ms.size:
+        return None
+    low, middle, high = (float(each) for each in np.quantile(samples_ms, (0.25, 0.5, 0.75)))
+    return (high - low) / middle
 
 
 def moved(case: CaseSummary) -> str:

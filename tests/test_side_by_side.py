@@ -50,6 +50,78 @@ def test_a_case_is_faster_slower_the_same_or_unclear(p50: float, spread: float, 
     assert pair.why == ("the interval reaches across 3 %" if verdict == "unclear" else "")
 
 
+def calls(p50: float, iqr: float) -> list[float]:
+    """Calls around a median of `p50` ms whose interquartile range is this share of it."""
+    return [p50 * (1 + iqr * quartiles / 2) for quartiles in (-2, -1, 0, 1, 2)]
+
+
+def pair_of_calls(before: tuple[float, float], after: tuple[float, float], spread: float = 0.001) -> Pair:
+    """Runs A and B by their (median in ms, relative interquartile range)."""
+    one, other = (
+        timed(FAST, p50, spread=spread, samples_ms=calls(p50, iqr) if iqr else []) for p50, iqr in (before, after)
+    )
+    return only_pair(one, other)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ((10.0, 0.005), (10.5, 0.005), "slower"),
+        ((10.0, 0.05), (11.5, 0.05), "slower"),
+        ((10.0, 0.05), (11.1, 0.05), "slower"),  # just beyond twice the range
+        ((10.0, 0.019), (10.35, 0.019), "slower"),  # within twice a range that is not wide
+        ((10.5, 0.005), (10.0, 0.005), "faster"),
+        ((11.5, 0.05), (10.0, 0.05), "faster"),
+        ((11.1, 0.05), (10.0, 0.05), "faster"),
+        ((10.35, 0.019), (10.0, 0.019), "faster"),
+        ((10.0, 0.05), (10.1, 0.05), "same"),
+        ((10.0, 0.0), (10.5, 0.0), "slower"),  # a record that kept no calls
+    ],
+)
+def test_a_difference_beyond_what_equal_runs_show_is_a_difference(
+    before: tuple[float, float], after: tuple[float, float], verdict: str
+):
+    pair = pair_of_calls(before, after)
+    assert (pair.verdict, pair.why) == (verdict, "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "whose", "spans", "apart"),
+    [
+        ((10.0, 0.049), (10.5, 0.05), "B", "5.0", "10"),
+        ((10.5, 0.05), (10.0, 0.049), "A", "5.0", "10"),
+        ((10.0, 0.05), (10.5, 0.005), "A", "5.0", "10"),  # one rough run is enough
+        ((10.0, 0.005), (10.5, 0.05), "B", "5.0", "10"),
+        ((10.5, 0.005), (10.0, 0.05), "B", "5.0", "10"),
+        ((10.0, 0.0), (10.5, 0.05), "B", "5.0", "10"),
+        ((10.0, 0.096), (10.9, 0.05), "A", "9.6", "19"),
+        ((10.0, 0.05), (10.9, 0.04), "A", "5.0", "10"),  # just within twice the range
+        ((10.0, 0.021), (10.35, 0.005), "A", "2.1", "4.2"),
+    ],
+)
+def test_a_difference_that_equal_runs_may_show_is_unclear(
+    before: tuple[float, float], after: tuple[float, float], whose: str, spans: str, apart: str
+):
+    pair = pair_of_calls(before, after)
+    assert pair.verdict == "unclear"
+    said = f"the middle half of its calls spans {spans} % of their median; equal runs may lie {apart} % apart"
+    assert pair.why == f"{whose}: {said}"
+
+
+def test_calls_that_spread_leave_another_reason_as_it_is():
+    assert pair_of_calls((10.0, 0.05), (10.5, 0.05), spread=0.08).why == "the interval reaches across 3 %"
+    after = timed(FAST, 10.5, samples_ms=calls(10.5, 0.05), steady=False)
+    assert only_pair(timed(FAST, 10.0), after).why == "B: not steady"
+
+
+def test_calls_that_spread_are_told_of_in_both_forms():
+    before, after = (timed(FAST, p50, samples_ms=calls(p50, 0.096), spread=0.005) for p50 in (10.0, 10.9))
+    found = compare(run("a", *before), run("b", *after))
+    assert [finding.text.split(",")[0] for finding in told(found)] == ["Unclear"]
+    for shown in (as_text(found), render(found)):
+        assert "calls spans 9.6 % of their median" in shown
+
+
 def test_the_two_intervals_are_added_in_quadrature():
     pair = only_pair(timed(FAST, 10.0, spread=0.03), timed(FAST, 10.0, spread=0.04))
     assert pair.speed is not None
