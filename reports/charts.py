@@ -27,6 +27,7 @@ NAME_GAP_PX = 6
 HAIR_PX = 0.15
 # A name on the line of the gate hides where it lies.
 GATE_PX = 2.0
+GATE_NAME_PX = (60.0, 15.0)
 CAP_PX = 3.0
 # More names than these cover each other and the points.
 NAMES_THAT_FIT = 8
@@ -91,14 +92,10 @@ def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, list[tuple[str, Mark
 
 def _panel(batch: int, cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales, least: float) -> Panel:
     gate_y = scales.y(least)
-    gate_boxes = [
-        Box(PLOT.left, gate_y, PLOT.left + 60, gate_y + 15),
-        Box(PLOT.left, gate_y - GATE_PX, PLOT.right, gate_y + GATE_PX),
-    ]
     points = {case.id: (scales.x(figures_of(case)[0].value), scales.y(figures_of(case)[1].value)) for case in cases}
     front = pareto_front(cases)
     around = MARKER_PX + 1
-    obstacles = [Box(x - around, y - around, x + around, y + around) for x, y in points.values()] + gate_boxes
+    obstacles = [Box(x - around, y - around, x + around, y + around) for x, y in points.values()]
     bars, markers = [], []
     for case in cases:
         (speed, ratio), point = figures_of(case), points[case.id]
@@ -109,9 +106,11 @@ def _panel(batch: int, cases: Sequence[CaseSummary], shapes: dict[str, int], sca
         told = tag("title", _hover(case, speed, ratio, least))
         markers.append(tag("g", told, drawn_marker, class_="point", role="img", tabindex="0"))
     steps = [line(points[faster.id], points[slower.id], "front") for faster, slower in itertools.pairwise(front)]
+    gate_name = _gate_name(gate_y, obstacles)
+    obstacles += [gate_name, Box(PLOT.left, gate_y - GATE_PX, PLOT.right, gate_y + GATE_PX)]
     gate = [
         line((PLOT.left, gate_y), (PLOT.right, gate_y), "gate"),
-        text((PLOT.left + 4, gate_y + 12), f"gate {gate_percent(least)}", "gate-name"),
+        text((gate_name.left + 4, gate_name.top + 12), f"gate {gate_percent(least)}", "gate-name"),
     ]
     words = f"Speed-up against accuracy, {len(cases)} cases; the table below has the same figures."
     # Whoever listens hears the points, which say everything, and neither ticks nor names without a place.
@@ -120,6 +119,14 @@ def _panel(batch: int, cases: Sequence[CaseSummary], shapes: dict[str, int], sca
     picture = svg(WIDTH, HEIGHT, scenery, *markers, class_="panel", role="group", aria_label=words)
     by_speed = sorted(cases, key=lambda case: -figures_of(case)[0].value)
     return Panel(batch, picture, tuple(front), tuple(by_speed))
+
+
+def _gate_name(gate_y: float, obstacles: Sequence[Box]) -> Box:
+    """Where the gate's own name has room: under its line, as far left as nothing crosses it, else above, else left."""
+    width, height = GATE_NAME_PX
+    lefts = [PLOT.left + step for step in range(0, int(PLOT.right - PLOT.left - width), 10)]
+    places = [Box(left, top, left + width, top + height) for top in (gate_y, gate_y - height) for left in lefts]
+    return next((place for place in places if not any(place.meets(box) for box in obstacles)), places[0])
 
 
 def _named(cases: Sequence[CaseSummary], front: Sequence[CaseSummary]) -> list[CaseSummary]:

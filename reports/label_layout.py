@@ -28,6 +28,11 @@ class Box:
     right: float
     bottom: float
 
+    def meets(self, other: "Box") -> bool:
+        """Whether the two share an area; a line, which has none, is met where it runs inside."""
+        across = min(self.right, other.right) >= max(self.left, other.left)
+        return across and min(self.bottom, other.bottom) >= max(self.top, other.top)
+
 
 @dataclass(frozen=True)
 class Label:

@@ -192,6 +192,19 @@ def test_in_the_published_pictures_no_name_meets_the_gate_a_marker_or_another_na
 
 
 @pytest.mark.parametrize("drawn", PANELS.values(), ids=PANELS)
+def test_in_the_published_pictures_nothing_crosses_the_name_of_the_gate(drawn: str):
+    names, markers, _ = _boxes(drawn)
+    ((left, top),) = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="gate-name"', drawn)
+    gate_name = Box(float(left), float(top) - 9, float(left) + 8 * GLYPH_PX, float(top))
+    lines = re.findall(r'<line x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)" class="error"', drawn)
+    bars = [
+        Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+        for x1, y1, x2, y2 in (map(float, found) for found in lines)
+    ]
+    assert [each for each in [*names, *markers, *bars] if gate_name.meets(each)] == []
+
+
+@pytest.mark.parametrize("drawn", PANELS.values(), ids=PANELS)
 def test_a_leader_looks_like_no_interval(drawn: str):
     """It is neither upright nor level, and starts beside its marker."""
     lines = re.findall(r'<line x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="([\d.]+)" class="leader"', drawn)
