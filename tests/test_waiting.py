@@ -1,6 +1,7 @@
 """A process that waits for another one does not hang, and one that follows a download is offline."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -118,6 +119,19 @@ def test_a_process_that_waits_longer_than_its_limit_is_not_ended(tmp_path: Path,
             assert processes.call("waiting", _take, tmp_path) == "taken"
     finally:
         processes.close()
+
+
+def _process_id(_: Any) -> int:
+    return os.getpid()
+
+
+def test_calls_of_one_name_share_a_process_and_another_name_begins_a_fresh_one(tmp_path: Path):
+    processes = _processes(tmp_path)
+    try:
+        first, again, other = (processes.call(name, _process_id) for name in ("one", "one", "two"))
+    finally:
+        processes.close()
+    assert first == again and len({first, other, os.getpid()}) == 3
 
 
 def switches(_: Any = None) -> dict[str, Any]:
