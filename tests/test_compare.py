@@ -1,22 +1,29 @@
 """The comparison as a command, on real engines: its words, its JSON, and what it refuses."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from fixtures import turns
 from fixtures.card import Watched
 from fixtures.compare import as_text, main, sentence
 from fixtures.engines import say_nothing
 from fixtures.hashing import sha256_of
-from fixtures.instruments.abba import AbbaSettings
+from fixtures.instruments.abba import AbbaSettings, Comparison
 from fixtures.instruments.card_state import Card, summarise
+from fixtures.instruments.statistics import Interval
+from fixtures.isolation.processes import CaseProcesses
+from fixtures.load_orders import LoadOrder, combined
 from fixtures.matrix import Case
 from fixtures.opening import open_workbench
 from fixtures.options import Options
@@ -42,6 +49,7 @@ def found(verdict: str, value: float, low: float, high: float) -> dict:
     ]
     return {
         "verdict": verdict,
+        "cause": "",
         "time_ratio": {"value": value, "low": low, "high": high},
         "threshold": 0.01,
         "attempts": 3,
@@ -50,6 +58,7 @@ def found(verdict: str, value: float, low: float, high: float) -> dict:
         "instrument": "host clock",
         "steady": True,
         "sides": sides,
+        "load_orders": [],
     }
 
 
@@ -72,6 +81,81 @@ def test_two_backends_are_built_timed_in_turns_and_judged(cache: str, tmp_path: 
     assert len({side["engine_sha256"] for side in answer["sides"]}) == 2
     assert answer["environment"]["device"] == "cpu"
     assert (answer["quantity"], answer["instrument"]) == ("end-to-end latency", "host clock")
+    assert [each["load_order"] for each in answer["load_orders"]] == ["AB"] and "load orders" not in printed
+
+
+def test_each_load_order_is_timed_in_a_process_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture):
+    file = tmp_path / "answer.json"
+    call = ("pytorch", "onnxruntime", "--model", "clip-text", "--engine-cache", str(tmp_path / "e"), "--rebuild")
+    assert main([*call, "--json", str(file), *EMBEDDED, *QUICK], load_orders=("AB", "BA")) == 0
+    printed = capsys.readouterr()
+    # Built in a process before them, also where all is to be built again: they time the same engines.
+    told = [line.partition(": ")[2] or line for line in printed.err.splitlines()]
+    assert [line for line in told if line == "building" or "loaded first" in line] == [
+        "building",
+        "building",
+        "  … timed in turns, A loaded first",
+        "  … timed in turns, B loaded first",
+    ]
+    answer = json.loads(file.read_text())
+    orders = answer["load_orders"]
+    assert [each["load_order"] for each in orders] == ["AB", "BA"]
+    assert len({each["process_id"] for each in orders} | {os.getpid()}) == 3
+    ratios = [each["time_ratio"] for each in orders]
+    assert answer["time_ratio"]["low"] == min(ratio["low"] for ratio in ratios)
+    assert answer["time_ratio"]["high"] == max(ratio["high"] for ratio in ratios)
+    assert answer["quadruples"] == sum(each["quadruples"] for each in orders)
+    for side, parts in zip(answer["sides"], zip(*(each["sides"] for each in orders), strict=True), strict=True):
+        assert len(side["samples_ms"]) == sum(part["calls"] for part in parts)
+        last = side["samples_ms"][parts[0]["calls"] :]
+        assert np.median(last) == pytest.approx(parts[1]["median_ms"], abs=1e-5)
+    assert "with A loaded first" in printed.out and "with B loaded first" in printed.out
+
+
+def test_a_load_order_is_the_order_in_which_a_process_loads(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """Told by what the process builds on its way, as nothing lies in the cache."""
+    call = ("pytorch", "onnxruntime", "--model", "clip-text", "--engine-cache", str(tmp_path / "e"))
+    file = tmp_path / "answer.json"
+    assert main([*call, "--json", str(file), *EMBEDDED, *QUICK], load_orders=("BA",)) == 0
+    built = [line.split()[1] for line in capsys.readouterr().err.splitlines() if line.endswith(": building")]
+    assert built == ["clip-text-onnxruntime-fp32-b1:", "clip-text-pytorch-fp32-b1:"]
+    # The sides stay what they are.
+    cases = [side["case"] for side in json.loads(file.read_text())["sides"]]
+    assert cases == ["clip-text-pytorch-fp32-b1", "clip-text-onnxruntime-fp32-b1"]
+
+
+@pytest.mark.parametrize("load_order", ["AB", "BA"])
+def test_inputs_come_in_the_order_of_loading_and_the_turns_begin_with_a(
+    load_order: LoadOrder, monkeypatch: pytest.MonkeyPatch
+):
+    """A comparison in which everything that happens is written down."""
+    happened: list[str] = []
+    clock = SimpleNamespace(name="host clock", quantity="end-to-end latency")
+
+    class Bench:
+        def load(self, case: Case, file: Path) -> SimpleNamespace:
+            happened.append(f"load {file}")
+            return SimpleNamespace(case=case, artifact=SimpleNamespace(sha256=str(file)))
+
+        def instruments(self, engine: SimpleNamespace) -> list[SimpleNamespace]:
+            happened.append(f"inputs {engine.artifact.sha256}")
+            return [SimpleNamespace(side=engine.artifact.sha256, **vars(clock))]
+
+        def watch(self, measure: Callable[[], Any]) -> Watched[Any]:
+            return Watched(measure(), None, 0)
+
+    def compared(a: SimpleNamespace, b: SimpleNamespace, _: AbbaSettings) -> Comparison:
+        happened.append(f"compare {a.side} {b.side}")
+        return Comparison("slower", 2.0, Interval(2.0, 2.0), np.full((1, 4), 1e-3), np.full((1, 4), 2e-3), 1, 1.0, True)
+
+    monkeypatch.setattr(turns, "compare", compared)
+    case = Case("clip-text", "zero-shot", "pytorch", "fp32", 1)
+    bench: Any = Bench()
+    answer = time_in_turns(bench, (case, case), (Path("A"), Path("B")), AbbaSettings(), load_order)
+    first, second = load_order
+    assert happened == [f"load {first}", f"load {second}", f"inputs {first}", f"inputs {second}", "compare A B"]
+    assert [(side["engine_sha256"], side["median_ms"]) for side in answer["sides"]] == [("A", 1.0), ("B", 2.0)]
+    assert answer["load_order"] == load_order
 
 
 def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.MonkeyPatch):
@@ -91,7 +175,7 @@ def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.Mon
     answer = time_in_turns(workbench, (case, case), (None, None), settings)
     assert answer["card"]["throttled"] and answer["throttled_retries"] == 1
     sides = [{"case": name, **side} for name, side in zip("AB", answer["sides"], strict=True)]
-    told = as_text({**answer, "sides": sides})
+    told = as_text({**combined([answer]), "sides": sides})
     assert "throttled: the card was held back (SwPowerCap), also when measured again" in told
     assert "not alone: 1 process" in told
 
@@ -118,6 +202,26 @@ def test_an_engine_that_crashes_or_hangs_is_a_message_with_the_end_of_its_log(
     log = Path(error.split("its log is ")[1].splitlines()[0])
     assert "time_in_turns" in log.read_text()
     shutil.rmtree(log.parent)
+
+
+def abort(*_: Any) -> None:
+    os.abort()
+
+
+def test_a_crash_in_the_second_load_order_leaves_no_answer(
+    cache: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    call = CaseProcesses.call
+
+    def second_aborts(self: CaseProcesses, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        return call(self, name, abort if name == "compare-BA" else function, *arguments)
+
+    monkeypatch.setattr(CaseProcesses, "call", second_aborts)
+    asked = ("pytorch", "pytorch", "--model", "clip-text", "--engine-cache", cache, *EMBEDDED, *QUICK)
+    assert main(asked, load_orders=("AB", "BA")) == 2
+    printed = capsys.readouterr()
+    assert not printed.out and "error: its process was ended by SIGABRT; its log is" in printed.err
+    shutil.rmtree(Path(printed.err.split("its log is ")[1].splitlines()[0]).parent)
 
 
 def test_each_side_may_have_a_precision_of_its_own(cache: str, tmp_path: Path):
