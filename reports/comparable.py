@@ -10,15 +10,11 @@ from reports.machine import card_facts, machine, on_card
 from reports.merge import FREE
 from reports.nights import between
 from reports.rows import Row
-from reports.steadiness import relative_iqr
+from reports.steadiness import WIDE_IQR, relative_iqr
 from reports.summary import CaseSummary
 from reports.wording import listed, significant
 
-# Three runs of the same engines on an H200, 26 November 2026. The calls of a timing had an interquartile range of 1.4 %
-# of their median at most, or of 3.1 to 9.6 % (PyTorch, torch.compile and ONNX Runtime, mostly FP16: bound by the host's
-# launches). Medians of two runs lay up to 2.3 % apart where neither's range was wide, and else up to 9.4 % and up to
-# 1.49 times the larger range.
-WIDE_IQR = 0.02
+# Of the runs behind `WIDE_IQR`, medians of two lay up to 1.49 times the larger range apart where it was wide.
 IQRS_APART = 2.0
 
 

@@ -71,11 +71,11 @@ def not_steady(seen: Session) -> Iterator[Finding]:
 
 
 def moving(seen: Session) -> Iterator[Finding]:
-    """Timings that ended, but whose level moved."""
+    """Timings that ended, but whose level moved or whose calls spread."""
     timed = [case for case in seen.cases if case.latency]
     if found := [case for case in timed if not unsteady(case) and moved(case)]:
-        what = f"{len(found)} of {counted(len(timed), 'timing')} moved while they were measured, take them as rough"
-        yield Finding("warn", f"{what}: {place(found, most=MOST_NAMED)}.")
+        what = f"{len(found)} of {counted(len(timed), 'timing')} moved or spread while they were measured"
+        yield Finding("warn", f"{what}, take them as rough: {place(found, most=MOST_NAMED)}.")
 
 
 def impossible(seen: Session) -> Iterator[Finding]:

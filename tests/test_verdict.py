@@ -124,7 +124,8 @@ def test_a_timing_that_moved_is_told_of_and_a_winner_with_it_is_recommended_with
     rows = _session(build(ORT), speed(ORT, 50.0, spread=0.03), accuracy(ORT, 1.0))
     (text,) = _texts(rows, "warn")
     assert text == (
-        "1 of 2 timings moved while they were measured, take them as rough: yolov8n onnxruntime FP32 (batch 8)."
+        "1 of 2 timings moved or spread while they were measured, take them as rough: "
+        "yolov8n onnxruntime FP32 (batch 8)."
     )
     assert "Its timing was not steady" in _choice(rows).text
     assert not _texts(_session(build(ORT), speed(ORT, 50.0, spread=0.024), accuracy(ORT, 1.0)), "warn")
@@ -143,7 +144,8 @@ PUBLISHED = read_rows(Path(__file__).parent.parent / "reports" / "published" / "
 
 def test_the_published_run_says_which_of_its_timings_moved_and_which_cannot_be() -> None:
     moving, impossible = (
-        next(text for text in _texts(PUBLISHED, "warn") if words in text) for words in ("moved while", "with copies")
+        next(text for text in _texts(PUBLISHED, "warn") if words in text)
+        for words in ("moved or spread", "with copies")
     )
     assert "yolov8n-coco torch-compile FP16 (batch 8)" in moving and "clip-text pytorch FP16 (batch 8)" in moving
     assert impossible.startswith("3 timings are shorter with copies than without")
