@@ -18,6 +18,7 @@ speed = 0.05
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0, or 2 with a message on stderr for what the user can mend."""
     asked = _parser().parse_args(arguments)
     try:
-        return asked.run(asked) or 0
+        status = asked.run(asked) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever reads, such as `head`, has seen enough. What is left must not be tried again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ReportError as error:
         if asked.run is _summary and asked.annotations:
             print(command("error", "No summary", str(error)))

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -193,6 +195,15 @@ def record(tmp_path: Path) -> Path:
 def test_the_command_prints_the_page(record: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["summary", str(record)]) == 0
     assert capsys.readouterr().out == job_summary(ROWS)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(record: Path):
+    command = [sys.executable, "-m", "reports", "summary", str(record)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
+        assert asked.stdout and asked.stderr
+        asked.stdout.close()
+        assert asked.stderr.read() == ""
+    assert asked.returncode == 0
 
 
 def test_the_command_appends_the_page_and_prints_the_annotations(record: Path, capsys: pytest.CaptureFixture[str]):
