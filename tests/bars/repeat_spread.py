@@ -3,6 +3,9 @@
 Each record is a warm run of the same matrix on the same machine. Per case the medians of the timed clock (device
 time on a card) of all runs are printed with their spread, largest / smallest - 1. The bar holds where the spread is
 at most 2 % for at least 90 % of the cases; a case that some run did not time counts as one that spread.
+
+Device times that spread within a run follow the pace of the host (`reports.steadiness`): the last line tells how many
+of the others are within 2 %.
 """
 
 import argparse
@@ -14,6 +17,7 @@ from pathlib import Path
 
 from reports.errors import ReportError
 from reports.record import last_session, read_rows
+from reports.steadiness import WIDE_IQR, relative_iqr
 from reports.summary import summarise
 
 MOST_SPREAD = 0.02
@@ -26,6 +30,8 @@ class Repeats:
 
     case: str
     medians: tuple[float, ...]
+    calm: bool = True
+    """Whether the calls of no run spread."""
 
     @property
     def spread(self) -> float:
@@ -35,16 +41,23 @@ class Repeats:
         return max(self.medians) / min(self.medians) - 1
 
 
-def medians(path: Path) -> dict[str, float]:
-    """The median of every case that the last session of the record timed, in milliseconds."""
+def medians(path: Path) -> dict[str, tuple[float, bool]]:
+    """Every case that the last session of the record timed: its median in milliseconds, and whether it is calm."""
     cases = summarise(last_session(read_rows(path)))
-    return {case.id: case.latency.p50_ms for case in cases if case.latency is not None}
+    return {
+        case.id: (case.latency.p50_ms, (relative_iqr(case) or 0.0) <= WIDE_IQR)
+        for case in cases
+        if case.latency is not None
+    }
 
 
-def line_up(runs: Sequence[Mapping[str, float]]) -> list[Repeats]:
+def line_up(runs: Sequence[Mapping[str, tuple[float, bool]]]) -> list[Repeats]:
     """The cases that any run has, in the order of the runs."""
-    names = list(dict.fromkeys(name for run in runs for name in run))
-    return [Repeats(name, tuple(run.get(name, math.nan) for run in runs)) for name in names]
+    repeats = []
+    for name in dict.fromkeys(name for run in runs for name in run):
+        found = [run.get(name, (math.nan, True)) for run in runs]
+        repeats.append(Repeats(name, tuple(median for median, _ in found), all(calm for _, calm in found)))
+    return repeats
 
 
 def share_within(repeats: Sequence[Repeats]) -> float:
@@ -77,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{share:.1%} of {len(repeats)} cases within {MOST_SPREAD:.0%} over {len(paths)} runs "
         f"(bar: {LEAST_SHARE:.0%}): {verdict}"
     )
+    if calm := [each for each in repeats if each.calm]:
+        print(f"{share_within(calm):.1%} of the {len(calm)} whose calls spread by at most {WIDE_IQR:.0%} in every run")
     return 0 if held else 1
 
 
