@@ -21,6 +21,7 @@ from fixtures.engines import say_nothing
 from fixtures.hashing import sha256_of
 from fixtures.instruments.abba import AbbaSettings, Comparison
 from fixtures.instruments.card_state import Card, summarise
+from fixtures.instruments.sampler import SamplerSettings
 from fixtures.instruments.statistics import Interval
 from fixtures.isolation.processes import CaseProcesses
 from fixtures.load_orders import LoadOrder, combined
@@ -171,7 +172,8 @@ def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.Mon
     options = Options.from_values(raw, ROOT)
     workbench = open_workbench(options, choose_suite(options, ROOT), say_nothing)
     case = Case("clip-text", "zero-shot", "pytorch", "fp32", 1)
-    settings = AbbaSettings(max_measured_s=0.3, attempts=1)
+    brief = SamplerSettings(warmup_min_s=0.1, warmup_max_s=0.5)
+    settings = AbbaSettings(max_measured_s=0.3, attempts=1, settle_s=0, warmup=brief)
     answer = time_in_turns(workbench, (case, case), (None, None), settings)
     assert answer["card"]["throttled"] and answer["throttled_retries"] == 1
     sides = [{"case": name, **side} for name, side in zip("AB", answer["sides"], strict=True)]
