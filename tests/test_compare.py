@@ -186,7 +186,7 @@ def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.Mon
     ("chaos", "limit_s", "said"),
     [
         ("build abort", "250", "its process was ended by SIGABRT"),
-        ("speed hang", "25", "no answer within 25 s: it was ended"),
+        ("speed hang", "12", "no answer within 12 s: it was ended"),
     ],
 )
 def test_an_engine_that_crashes_or_hangs_is_a_message_with_the_end_of_its_log(

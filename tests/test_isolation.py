@@ -125,20 +125,7 @@ def _processes_of(output: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_run_is_resumed(how: signal.Signals, cache: Path, tmp_path: Path):
-    options = (*QUICK, "--backends", "pytorch,onnxruntime", "--batches", "1,2", "--engine-cache", str(cache / "resume"))
-    output = tmp_path / "output"
-    run = _start(*options, "--output", str(output))
-    _wait_for_rows(output, 4)
-    run.send_signal(how)
-    run.communicate(timeout=60)
-    assert run.returncode == (2 if how == signal.SIGINT else -9)
-    time.sleep(1)
-    assert not _processes_of(output)
-    before = read_rows(output / "rows.jsonl")
-    assert 4 <= sum(row["kind"] == "case" for row in before) < 12
-
+def _refuses_what_has_changed(options: tuple[str, ...], output: Path) -> None:
     refused = run_bench(*options, "--batches", "1", "--resume", str(output))
     assert refused.returncode == 4
     assert "batches was [1, 2], is [1]" in refused.stderr
@@ -155,6 +142,24 @@ def test_an_interrupted_run_is_resumed(how: signal.Signals, cache: Path, tmp_pat
     refused = run_bench(*options, "--resume", str(output))
     assert refused.returncode == 4 and "began with other weights or data: clip" in refused.stderr
     record.write_text(untouched)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_is_resumed(how: signal.Signals, cache: Path, tmp_path: Path):
+    options = (*QUICK, "--backends", "pytorch,onnxruntime", "--batches", "1,2", "--engine-cache", str(cache / "resume"))
+    output = tmp_path / "output"
+    run = _start(*options, "--output", str(output))
+    _wait_for_rows(output, 4)
+    run.send_signal(how)
+    run.communicate(timeout=60)
+    assert run.returncode == (2 if how == signal.SIGINT else -9)
+    time.sleep(1)
+    assert not _processes_of(output)
+    before = read_rows(output / "rows.jsonl")
+    assert 4 <= sum(row["kind"] == "case" for row in before) < 12
+
+    if how == signal.SIGKILL:
+        _refuses_what_has_changed(options, output)
 
     done = run_bench(*options, "--resume", str(output))
     assert done.returncode == 0, done.stdout + done.stderr
