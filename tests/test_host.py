@@ -24,7 +24,7 @@ def test_the_host_clock_times_real_work_on_each_batch_in_turn():
 
     instrument = HostClock(engine, batches, synchronize=lambda: waits.append(len(seen)))
     settings = SamplerSettings(warmup_min_s=0.05, min_measured_s=0.05, max_measured_s=0.5, min_samples=20)
-    sampling = sample(instrument.timed_call, settings)
+    (sampling,) = sample([instrument.timed_call], settings)
     assert seen[:4] == ["a", "b", "c", "a"]
     # Waited before and after each call.
     assert waits[:4] == [0, 1, 1, 2]

@@ -6,30 +6,40 @@ import math
 import numpy as np
 import pytest
 
-from fixtures.instruments.sampler import SamplerSettings, sample, sample_in_turns
+from fixtures.instruments.sampler import SamplerSettings, sample
 
 
-class FakeEngine:
-    """Call i takes `duration_s(i)` on a clock that only its calls move."""
+class FakeHost:
+    """One host under several clocks: call i by clock k takes `duration_s(k, i, now_s)`; only calls move its time."""
 
     def __init__(self, duration_s):
         self.duration_s = duration_s
-        self.now_s = 1000.0
+        self.now_s = 0.0
         self.calls = []
 
-    def timed_call(self, call):
-        self.calls.append(call)
-        taken_s = self.duration_s(call)
-        self.now_s += taken_s
-        return taken_s
+    def timed_call(self, which):
+        def call(number):
+            taken_s = self.duration_s(which, number, self.now_s)
+            self.calls.append((which, number))
+            self.now_s += taken_s
+            return taken_s
+
+        return call
 
     def clock(self):
         return self.now_s
 
 
+def in_turns(duration_s, clocks=2, **settings):
+    host = FakeHost(duration_s)
+    timed_calls = [host.timed_call(which) for which in range(clocks)]
+    return sample(timed_calls, SamplerSettings(**settings), clock=host.clock), host
+
+
 def run(duration_s, **settings):
-    engine = FakeEngine(duration_s)
-    return sample(engine.timed_call, SamplerSettings(**settings), clock=engine.clock), engine
+    """One clock, whose call i takes `duration_s(i)`."""
+    (sampling,), host = in_turns(lambda _, number, __: duration_s(number), clocks=1, **settings)
+    return sampling, host
 
 
 def noisy(seed, level_s, spread):
@@ -38,7 +48,7 @@ def noisy(seed, level_s, spread):
 
 
 def test_a_quiet_engine_stops_as_soon_as_it_may():
-    sampling, engine = run(noisy(0, 0.002, 0.001))
+    sampling, host = run(noisy(0, 0.002, 0.001))
     assert sampling.steady
     assert sampling.stop_reason == "interval"
     # 0.5 s of warm-up in windows of 20, then 0.5 s of samples.
@@ -47,7 +57,7 @@ def test_a_quiet_engine_stops_as_soon_as_it_may():
     assert 0.5 <= sum(sampling.samples_s) <= 0.51
     assert sampling.interval.width / np.median(sampling.samples_s) <= 0.005
     assert sampling.interval.low <= np.median(sampling.samples_s) <= sampling.interval.high
-    assert engine.calls == list(range(sampling.warmup_calls + len(sampling.samples_s)))
+    assert host.calls == [(0, number) for number in range(sampling.warmup_calls + len(sampling.samples_s))]
 
 
 def test_a_slow_quiet_engine_still_gives_a_hundred_samples():
@@ -83,19 +93,19 @@ def test_a_wandering_level_is_a_plateau():
 
 
 def test_no_series_is_measured_beyond_the_limit():
-    sampling, engine = run(noisy(0, 0.1, 0.5))
+    sampling, host = run(noisy(0, 0.1, 0.5))
     assert sampling.stop_reason == "time limit"
     # The length of a call is foreseen from those before it: one may end a little late.
-    assert engine.now_s - 1000.0 <= 10.0 + 30.0 + 0.5
+    assert host.now_s <= 10.0 + 30.0 + 0.5
 
 
 def test_a_very_slow_call_keeps_both_limits():
-    sampling, engine = run(lambda _: 3.0)
+    sampling, host = run(lambda _: 3.0)
     assert (sampling.warmup_calls, sampling.warmup_s) == (3, 9.0)
     assert not sampling.steady
     assert sampling.stop_reason == "time limit"
     assert len(sampling.samples_s) == 10
-    assert engine.now_s - 1000.0 == pytest.approx(39.0)
+    assert host.now_s == pytest.approx(39.0)
 
 
 def test_a_call_beyond_every_limit_is_still_sampled_three_times():
@@ -144,7 +154,7 @@ def test_nothing_is_dropped():
 @pytest.mark.parametrize("duration_s", [math.nan, math.inf, -0.001])
 def test_a_broken_clock_is_refused(duration_s):
     with pytest.raises(ValueError, match="clock is broken"):
-        sample(lambda _: duration_s)
+        sample([lambda _: duration_s])
 
 
 def test_the_garbage_collector_rests_and_is_woken_again():
@@ -154,41 +164,14 @@ def test_the_garbage_collector_rests_and_is_woken_again():
         seen.append(gc.isenabled())
         return 0.01
 
-    engine = FakeEngine(timed_call)
+    host = FakeHost(lambda _, number, __: timed_call(number))
     assert gc.isenabled()
-    sample(engine.timed_call, clock=engine.clock)
+    sample([host.timed_call(0)], clock=host.clock)
     assert gc.isenabled()
     assert not any(seen)
     with pytest.raises(ZeroDivisionError):
-        sample(lambda _: 1 / 0)
+        sample([lambda _: 1 / 0])
     assert gc.isenabled()
-
-
-class SharedHost:
-    """One host under several clocks: call i by clock k takes `duration_s(k, i, now_s)`, and time passes for all."""
-
-    def __init__(self, duration_s):
-        self.duration_s = duration_s
-        self.now_s = 0.0
-        self.calls = []
-
-    def timed_call(self, which):
-        def call(number):
-            taken_s = self.duration_s(which, number, self.now_s)
-            self.calls.append((which, number))
-            self.now_s += taken_s
-            return taken_s
-
-        return call
-
-    def clock(self):
-        return self.now_s
-
-
-def in_turns(duration_s, clocks=2, **settings):
-    host = SharedHost(duration_s)
-    timed_calls = [host.timed_call(which) for which in range(clocks)]
-    return sample_in_turns(timed_calls, SamplerSettings(**settings), clock=host.clock), host
 
 
 def test_what_a_host_does_for_seconds_falls_upon_both_clocks_alike():
@@ -201,8 +184,8 @@ def test_what_a_host_does_for_seconds_falls_upon_both_clocks_alike():
     (first, second), _ = in_turns(wander, max_measured_s=6)
     assert np.median(second.samples_s) / np.median(first.samples_s) == pytest.approx(1.2, rel=0.015)
     # One after the other, on the same host, they part.
-    host = SharedHost(wander)
-    alone = [sample(host.timed_call(k), SamplerSettings(max_measured_s=0.8), clock=host.clock) for k in (0, 1)]
+    host = FakeHost(wander)
+    alone = [sample([host.timed_call(k)], SamplerSettings(max_measured_s=0.8), clock=host.clock)[0] for k in (0, 1)]
     apart = np.median(alone[1].samples_s) / np.median(alone[0].samples_s)
     assert abs(apart / 1.2 - 1) > 0.03
 

@@ -4,9 +4,9 @@ Every TensorRT plan that the records timed is found in the engine cache DIR by i
 shares no code with the suite: events around one call, on the same images in turns.
 
 Every plan of every round is timed in a process of its own, as the suite does. One plan loaded again and again in one
-process has two levels: on an H100 YOLOv8n as a CUDA graph took 1.02 or 1.06 ms in INT8 and 1.09 or 1.14 ms in FP16,
-with this loop and with the suite's own code alike, for images, noise and zeros, for one input and for several. The
-first plan of a process had the faster level each time.
+process had two levels on an H100: YOLOv8n as a CUDA graph took 1.02 or 1.06 ms in INT8 and 1.09 or 1.14 ms in FP16
+(1 and 4 of 9 loads had the faster level), with this loop and with the suite's own code, for images and for noise;
+zeros lay between. The plan that a process loaded first had the faster one, in both processes that were tried.
 
 The bar holds where the median over the rounds is within 3 % of the median over the records, for every plan.
 """
