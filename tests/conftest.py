@@ -27,3 +27,17 @@ def untrained_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.names = {0: "cat", 1: "dog"}
     torch.save({"model": network, "train_args": {"imgsz": 64, "task": "detect"}}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def detector_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded YOLOv8n as an FP32 graph for images of 640×640, where coordinates are large."""
+    from fixtures.embedded.weights import load_yolo, yolo_path
+    from fixtures.models.base import Weights
+    from fixtures.models.export import export_onnx
+    from fixtures.models.yolo import YoloModel
+
+    path = tmp_path_factory.mktemp("detector") / "fp32.onnx"
+    weights = Weights("yolov8n-shapes", str(yolo_path()), "", 0, trained=True)
+    export_onnx(YoloModel("yolov8n-shapes", weights, load_yolo, 640), torch.zeros(2, 3, 640, 640), path)
+    return path

@@ -86,6 +86,12 @@ def initializers(model: onnx.ModelProto) -> Mapping[str, np.ndarray]:
     return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
 
+def element_types(model: onnx.ModelProto) -> dict[str, int]:
+    """The element types of all that the nodes write, but for the graph's outputs."""
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    return {value.name: value.type.tensor_type.elem_type for value in inferred.graph.value_info}
+
+
 def io_types(model: onnx.ModelProto) -> set[int]:
     """The element types of a graph's inputs and outputs."""
     return {value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)}

@@ -8,11 +8,12 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from fixtures.backends.typed_layers import typed_layers
 from fixtures.precision.fp16 import to_fp16
 from fixtures.precision.fp16_rest import SMALLEST_SCALE, to_int8_with_fp16_rest
 from fixtures.precision.int8 import Int8Settings, to_int8
 from fixtures.precision.running import open_session, run
-from tests.small_nets import FLOAT_IO, image_feeds, initializers, io_types, write_detector
+from tests.small_nets import FLOAT_IO, element_types, image_feeds, initializers, io_types, write_detector
 
 QUANTISED = ("inner", "down", "neck")
 FP32, INT8, REST = range(3)
@@ -31,12 +32,6 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Graphs:
 @pytest.fixture(scope="module")
 def rest(graphs: Graphs) -> onnx.ModelProto:
     return onnx.load(graphs[REST])
-
-
-def types(model: onnx.ModelProto) -> dict[str, int]:
-    """The element types of all that the nodes write."""
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
-    return {value.name: value.type.tensor_type.elem_type for value in inferred.graph.value_info}
 
 
 def pairs(model: onnx.ModelProto) -> Mapping[str, np.ndarray]:
@@ -61,10 +56,10 @@ def test_everything_but_int8_is_fp16_and_the_boundary_is_fp32(rest: onnx.ModelPr
         "graph_input_cast0",
         "graph_output_cast0",
     ]
-    output = rest.graph.output[0].name
+    output, kinds = rest.graph.output[0].name, element_types(rest)
     for node in rest.graph.node:
         expected = TensorProto.INT8 if node.op_type == "QuantizeLinear" else TensorProto.FLOAT16
-        assert {types(rest)[name] for name in node.output if name != output} <= {expected}, node.name
+        assert {kinds[name] for name in node.output if name != output} <= {expected}, node.name
     kept = {tensor.name for tensor in rest.graph.initializer if tensor.data_type == TensorProto.FLOAT}
     assert kept == {next(node.input[2] for node in rest.graph.node if node.op_type == "Resize")}
 
@@ -150,3 +145,23 @@ def test_a_layer_in_float_that_shares_a_weight_keeps_the_weight(graphs: Graphs, 
 def test_the_same_graph_twice_gives_the_same_bytes(graphs: Graphs, tmp_path: Path):
     to_int8_with_fp16_rest(graphs[INT8], tmp_path / "again.onnx")
     assert (tmp_path / "again.onnx").read_bytes() == graphs[REST].read_bytes()
+
+
+def test_coordinates_stay_fp32_beside_int8_and_fp16(detector_graph: Path, tmp_path: Path):
+    feeds = image_feeds(1, seed=0, side=640)
+    # No layer is ranked: this is about types.
+    to_int8(detector_graph, tmp_path / "int8.onnx", feeds, Int8Settings(noise_budget=1), lambda _: None)
+    to_int8_with_fp16_rest(tmp_path / "int8.onnx", tmp_path / "rest.onnx")
+    model = onnx.load(tmp_path / "rest.onnx")
+    layers, kinds = typed_layers(model), element_types(model)
+    assert set(layers) == {"int8", "fp16"} and layers["int8"] > 30
+    wide = [node.op_type for node in model.graph.node if kinds.get(node.output[0]) == TensorProto.FLOAT]
+    assert sorted(wide) == sorted(
+        ["Cast", "Cast", "Reshape", "Slice", "Slice", "Sub", "Add", "Add", "Div", "Sub", "Concat", "Mul"]
+    )
+    # INT8 alone decides where boxes are: they lie as near to FP32's as those of the graph with an FP32 rest.
+    fp32, int8, rest = (
+        run(open_session(path), feeds[0])["output0"][:, :4]
+        for path in (detector_graph, tmp_path / "int8.onnx", tmp_path / "rest.onnx")
+    )
+    assert np.abs(rest - fp32).mean() < 1.1 * np.abs(int8 - fp32).mean()
