@@ -20,9 +20,9 @@ NETWORK_FLAGS = {
     "12.0.0": {"PREFER_AOT_PYTHON_PLUGINS": 2},
 }
 BUILDER_FLAGS = {
-    "8.6.1": {"FP16": 0, "INT8": 1, "TF32": 7},
-    "10.3.0": {"FP16": 0, "INT8": 1, "TF32": 6},
-    "10.12.0": {"FP16": 0, "INT8": 1, "TF32": 6},
+    "8.6.1": {"FP16": 0, "INT8": 1, "TF32": 7, "OBEY_PRECISION_CONSTRAINTS": 10},
+    "10.3.0": {"FP16": 0, "INT8": 1, "TF32": 6, "OBEY_PRECISION_CONSTRAINTS": 9},
+    "10.12.0": {"FP16": 0, "INT8": 1, "TF32": 6, "OBEY_PRECISION_CONSTRAINTS": 9},
     "11.1.0": {"TF32": 6},
     "12.0.0": {"TF32": 6},
 }
@@ -60,8 +60,8 @@ class Config:
 
 
 def configured(version: str, precision: str, options: EngineOptions) -> Config:
-    config = Config()
-    _configure(tensorrt(version), config, typing_of(version), precision, options)
+    config, empty = Config(), SimpleNamespace(num_layers=0)
+    _configure(tensorrt(version), config, empty, typing_of(version), precision, options)
     return config
 
 
