@@ -5,22 +5,28 @@ from dataclasses import dataclass
 
 from reports.ratio import Latency
 from reports.rows import Row
-from reports.summary import CaseSummary, latency, number
+from reports.summary import CaseSummary
+from reports.values import latency, number
 
 # The figures whose column the page has only where a case fills it.
-OPTIONAL = ("end_to_end", "memory_bytes", "energy_mj", "share_of_peak")
+OPTIONAL = ("launch", "end_to_end", "memory_bytes", "energy_mj", "share_of_peak")
 
 
 @dataclass(frozen=True)
 class CardFigures:
     """One speed answer's figures of the card. None, empty or False is what was not recorded.
 
+    `launch` is what the host took to launch a call, `launches_repeated` how many calls were asked again because it
+    outlasted the wait, and `queued` False where the engine waits for the card, so that nothing can be launched ahead.
     `end_to_end` is the latency by the host's clock, with the copies to the card and back. `memory_bytes` is the
     highest use of the card minus that before the engine came, `energy_mj` millijoules an image, and `reasons` the
     share of the samples in which the driver gave each reason for its clock. `repeats`: how often a throttled
     measurement was done again. `foreign` is a sentence on other processes.
     """
 
+    launch: Latency | None
+    launches_repeated: int
+    queued: bool | None
     end_to_end: Latency | None
     end_to_end_steady: bool | None
     memory_bytes: float | None
@@ -41,9 +47,13 @@ class CardFigures:
 def card_figures(case: CaseSummary) -> CardFigures:
     """What the case's speed row says of the card; what has the wrong type counts as not recorded."""
     speed = case.values("speed")
-    state, energy, end_to_end = (_mapping(speed, key) for key in ("card", "energy", "end_to_end"))
+    state, energy, end_to_end, launch = (_mapping(speed, key) for key in ("card", "energy", "end_to_end", "launch"))
     joules, steady, reasons = number(energy, "joules_per_image"), end_to_end.get("steady"), _mapping(state, "reasons")
+    queued = launch.get("queued")
     return CardFigures(
+        launch=case.launch,
+        launches_repeated=int(number(launch, "repeats") or 0),
+        queued=queued if isinstance(queued, bool) else None,
         end_to_end=latency(end_to_end),
         end_to_end_steady=steady if isinstance(steady, bool) else None,
         memory_bytes=number(state, "memory_peak_bytes"),

@@ -16,8 +16,9 @@ from reports.record import last_session
 from reports.rows import Row
 from reports.since import FIGURES
 from reports.suite_words import GENERATED, generated
-from reports.summary import BASELINE_BACKEND, CaseSummary, number, reference_case, summarise, tolerance
+from reports.summary import BASELINE_BACKEND, CaseSummary, reference_case, summarise, tolerance
 from reports.table import size_ratio
+from reports.values import number
 from reports.wording import gate_sentence, listed, percent, percent_interval, significant, times, times_interval
 
 HELD, NOT_HELD, UNCLEAR, NOT_MEASURED = "held", "not held", "unclear", "not measured"
@@ -98,11 +99,11 @@ def _pipeline(seen: Session) -> _Part:
         there = [case for case in timed[tower] if case.batch == max(batches, default=0)]
         best = family.fastest(there)
         baseline = best and reference_case(best, seen.cases, BASELINE_BACKEND)
-        if best is None or best.latency is None or baseline is None or baseline.latency is None:
+        if best is None or best.pace is None or baseline is None or baseline.pace is None:
             return _nothing_passes(seen, tower, family.engines(seen, tower), there)
         chosen.append(best)
-        before_ms.append(baseline.latency)
-        after_ms.append(best.latency)
+        before_ms.append(baseline.pace)
+        after_ms.append(best.pace)
     before, after = summed(before_ms), summed(after_ms)
     ratio = speed_ratio(after, before)
     if ratio is None or after.instrument is None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.rows import Row
-from reports.summary import CaseSummary, number
+from reports.summary import CaseSummary
+from reports.values import number
 from reports.wording import significant
 
 

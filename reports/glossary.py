@@ -32,6 +32,8 @@ TERMS = {
     "Q/DQ": "Quantise and dequantise: the nodes of an INT8 graph that hold the scales found by calibration.",
     "tactic timings": "What TensorRT measured of its kernels in earlier builds; with them a build is quicker.",
     "device time": "The work on the card, by CUDA events; end-to-end is by the host's clock, copies included.",
+    "launches": "What the host takes to launch a call's work. Where that is longer than the device time, the card "
+    "waits for its host; a CUDA graph launches all at once.",
     "95 % interval": "Where the true figure lies in 95 of 100 such runs. It does not hold what differs between runs.",
 }
 
@@ -47,5 +49,6 @@ def words(cases: Sequence[CaseSummary]) -> list[tuple[str, str]]:
         "Q/DQ": not any(case.precision == "int8" for case in cases),
         "tactic timings": not any(case.values("build").get("known_timings_bytes") for case in cases),
         "device time": not any(case.values("speed").get("quantity") == "device time" for case in cases),
+        "launches": not any(case.launch for case in cases),
     }
     return [*known, *((term, meaning) for term, meaning in TERMS.items() if not absent.get(term))]

@@ -20,8 +20,9 @@ from reports.errors import ReportError
 from reports.history_file import SCHEMA, read_lines, replace_file, set_aside
 from reports.record import last_session
 from reports.rows import Row
-from reports.summary import CaseSummary, number, summarise
+from reports.summary import CaseSummary, summarise
 from reports.thresholds import read_thresholds
+from reports.values import number
 
 SUFFIX = ".history.jsonl"
 

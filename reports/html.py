@@ -32,10 +32,11 @@ from reports.since import Since, findings, judge
 from reports.since_charts import MOST_CHARTS, look_back
 from reports.steadiness import moved, shorter_end_to_end, unsteady
 from reports.suite_words import about
-from reports.summary import CaseSummary, number, summarise, tolerance
+from reports.summary import CaseSummary, summarise, tolerance
 from reports.table import build_metric_table, build_table, layers_text, records, size_ratio
 from reports.trust import doubts, in_words
 from reports.unanswered import unanswered
+from reports.values import number
 from reports.verdict import find
 from reports.why import MOST_PICTURES, SHORTER, USUAL, explain
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.rows import Row
-from reports.summary import number
+from reports.values import number
 from reports.wording import THIN_SPACE, significant
 
 

@@ -121,8 +121,8 @@ def _comparable(timed: Sequence[CaseSummary]) -> list[CaseSummary]:
 
 
 def _p50(case: CaseSummary) -> float:
-    assert case.latency is not None
-    return case.latency.p50_ms
+    assert case.pace is not None
+    return case.pace.p50_ms
 
 
 def _may_ship(case: CaseSummary) -> bool:
@@ -132,7 +132,7 @@ def _may_ship(case: CaseSummary) -> bool:
 
 
 def _overlap(one: CaseSummary, other: CaseSummary) -> bool:
-    a, b = one.latency, other.latency
+    a, b = one.pace, other.pace
     if a is None or b is None or a.high_ms is None or b.low_ms is None:
         return False
     return b.low_ms <= a.high_ms

@@ -21,7 +21,8 @@ from reports.ratio import Ratio, speed_ratio
 from reports.record import last_session
 from reports.rows import Row
 from reports.since import FIGURES
-from reports.summary import CaseSummary, number, summarise
+from reports.summary import CaseSummary, summarise
+from reports.values import number
 from reports.wording import first_line, place
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -6,14 +6,16 @@ from reports.card import card_figures
 from reports.ratio import Latency
 from reports.samples import movement, readable
 from reports.summary import CaseSummary
+from reports.values import number
 from reports.wording import significant
 
 # A median that is known no better than this says little about what an engine gains.
 WIDE_INTERVAL = 0.05
-# Device times whose calls spread wider than this follow the host, which launches slower than the card computes. Three
-# runs of the same engines on an H200, 26 November 2026: the calls of a timing had an interquartile range of 1.4 % of
-# their median at most, or of 3.1 to 9.6 % (PyTorch, torch.compile and ONNX Runtime, mostly FP16). Medians of two runs
-# lay up to 2.3 % apart where neither's range was wide, and else up to 9.4 %, far beyond the interval of either.
+# Times whose calls spread wider than this follow the host, which launches slower than the card computes. Three runs of
+# the same engines on an H200, 26 November 2026, when device times still held the gaps between launches: the calls of a
+# timing had an interquartile range of 1.4 % of their median at most, or of 3.1 to 9.6 % (PyTorch, torch.compile and
+# ONNX Runtime, mostly FP16). Medians of two runs lay up to 2.3 % apart where neither's range was wide, and else up to
+# 9.4 %, far beyond the interval of either.
 WIDE_IQR = 0.02
 MOVED = {
     "step": "a step while it was measured",
@@ -39,13 +41,24 @@ def relative_iqr(case: CaseSummary) -> float | None:
     return (high - low) / middle
 
 
+def launches_iqr(case: CaseSummary) -> float | None:
+    """The interquartile range of what the host took to launch its calls, over their median."""
+    found = case.values("speed").get("launch")
+    quantiles = found.get("latency_ms") if isinstance(found, dict) else None
+    if not isinstance(quantiles, dict):
+        return None
+    low, middle, high = (number(quantiles, key) for key in ("p25", "p50", "p75"))
+    return None if low is None or high is None or not middle else (high - low) / middle
+
+
 def moved(case: CaseSummary) -> str:
     """What the level did while the case was measured, in a few words; empty where it stayed."""
     kind = movement(readable(case.values("speed").get("samples_ms"))).kind
-    width = interval_width(case.latency)
+    width = interval_width(case.pace)
     said = [MOVED[kind]] if kind in MOVED and case.latency else []
     on_card = case.values("speed").get("quantity") == "device time"
-    if case.latency and not said and on_card and (relative_iqr(case) or 0.0) > WIDE_IQR:
+    iqr = launches_iqr(case) if case.launch_bound else relative_iqr(case)
+    if case.latency and not said and on_card and (iqr or 0.0) > WIDE_IQR:
         said.append(MOVED["spread"])
     if width is not None and width > WIDE_INTERVAL:
         said.append(f"its median is known to {significant(100 * width, 2)} % only")
@@ -58,8 +71,8 @@ def shorter_end_to_end(case: CaseSummary) -> bool:
     The level moved meanwhile, as it does where the host launches slower than the card computes. In older records each
     was timed in a pass of its own.
     """
-    end_to_end, device = card_figures(case).end_to_end, case.latency
-    return end_to_end is not None and device is not None and end_to_end.p50_ms < device.p50_ms
+    end_to_end, alone = card_figures(case).end_to_end, case.pace
+    return end_to_end is not None and alone is not None and end_to_end.p50_ms < alone.p50_ms
 
 
 def unsteady(case: CaseSummary) -> bool:

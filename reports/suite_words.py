@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reports.summary import number
+from reports.values import number
 from reports.wording import counted
 
 # The name that a record gives the data which this project draws by itself.

@@ -9,7 +9,8 @@ import pandas as pd
 from reports.card import card_figures
 from reports.cost import case_seconds
 from reports.rows import Row
-from reports.summary import CaseSummary, number, summarise
+from reports.summary import CaseSummary, summarise
+from reports.values import number
 
 # Nullable types: a missing figure stays missing, and a count never turns into a float because another
 # case lacks it.
@@ -27,6 +28,7 @@ COLUMNS = {
     "p90_ms": "Float64",
     "p95_ms": "Float64",
     "p99_ms": "Float64",
+    "launch_p50_ms": "Float64",
     "end_to_end_p50_ms": "Float64",
     "end_to_end_p99_ms": "Float64",
     "speedup": "Float64",
@@ -97,14 +99,16 @@ def build_table(rows: Sequence[Row]) -> pd.DataFrame:
     """One line per case of the last session in `rows`, with the columns and types of `COLUMNS`.
 
     - `speedup` is the baseline's median latency over the case's: `pytorch` FP32, same model, same batch,
-      same session, same instrument. Its 95 % interval adds the relative half-widths of the two medians'
-      intervals in quadrature (`summary.speed_ratio`). It is missing where there is no such baseline.
+      same session, same instrument. On a card the launches stand in for a device time that is shorter than they
+      (`launch_p50_ms` over `p50_ms`), and so they do in `images_per_second`: one caller gets no more. Its 95 %
+      interval adds the relative half-widths of the two medians' intervals in quadrature (`summary.speed_ratio`). It
+      is missing where there is no such baseline.
     - `metric` to `accuracy_high` are those of the gated metric with the worst ratio; `build_metric_table`
       has all metrics.
     - `gate` is "pass", "fail", "not judged" or "–" (never asked); "fail" also where the engine has not the precision
       asked for, or its reading is above the card's peak; "error" where a question crashed and none failed.
-    - `quantity` says what `images_per_second` to `p99_ms` and `speedup` are of: "device time" on a card, where
-      `end_to_end_…` is beside it, and "end-to-end latency" on a CPU, which leaves all columns of a card empty.
+    - `quantity` says what `p50_ms` to `p99_ms` are of: "device time" on a card, where `launch_…` and
+      `end_to_end_…` are beside it, and "end-to-end latency" on a CPU, which leaves all columns of a card empty.
     - `size_ratio` is the size on disk over the size of the weights file.
     - `problem` says why the line cannot be trusted, for instance that another engine was scored than timed.
     - `reason` has the reasons of all questions that did not simply pass, joined by "; ".
@@ -185,6 +189,7 @@ def _card(case: CaseSummary) -> dict[str, Any]:
     card = card_figures(case)
     watched = bool(case.values("speed").get("card"))
     return {
+        "launch_p50_ms": card.launch and card.launch.p50_ms,
         "end_to_end_p50_ms": card.end_to_end and card.end_to_end.p50_ms,
         "end_to_end_p99_ms": card.end_to_end and card.end_to_end.p99_ms,
         "memory_peak_bytes": card.memory_bytes,

@@ -28,7 +28,7 @@ def slower(seen: Session) -> Iterator[Finding]:
         doubt = ("", "")
         for backend in dict.fromkeys((case.backend, BASELINE_BACKEND)):
             reference = reference_case(case, seen.cases, backend)
-            ratio = speed_ratio(case.latency, reference.latency) if reference and reference.latency else None
+            ratio = speed_ratio(case.pace, reference.pace) if case.pace and reference and reference.pace else None
             if reference is None or ratio is None:
                 continue
             against = OWN if backend == case.backend else BASELINE
@@ -76,6 +76,16 @@ def moving(seen: Session) -> Iterator[Finding]:
     if found := [case for case in timed if not unsteady(case) and moved(case)]:
         what = f"{len(found)} of {counted(len(timed), 'timing')} moved or spread while they were measured"
         yield Finding("warn", f"{what}, take them as rough: {place(found, most=MOST_NAMED)}.")
+
+
+def launch_bound(seen: Session) -> Iterator[Finding]:
+    """Engines that could do more than one caller gets out of them."""
+    timed = [case for case in seen.cases if case.launch]
+    if found := [case for case in timed if case.launch_bound]:
+        are = "is" if len(found) == 1 else "are"
+        what = f"{len(found)} of {counted(len(timed), 'timing')} {are} bound by the launches"
+        why = "the card waits for its host, and the speed is the host's; a CUDA graph launches at once"
+        yield Finding("info", f"{what} ({why}): {place(found, most=MOST_NAMED)}.")
 
 
 def impossible(seen: Session) -> Iterator[Finding]:

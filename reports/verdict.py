@@ -9,8 +9,9 @@ from reports.ratio import reaches
 from reports.record import last_session
 from reports.rows import Row
 from reports.status import Status
-from reports.summary import BASELINE_PRECISION, number, summarise, tolerance
+from reports.summary import BASELINE_PRECISION, summarise, tolerance
 from reports.table import layers_text
+from reports.values import number
 from reports.wording import counted, first_line, gate_percent, gate_sentence, in_short, listed, place
 
 # An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
@@ -172,6 +173,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     timing_verdict.not_steady,
     timing_verdict.moving,
     timing_verdict.impossible,
+    timing_verdict.launch_bound,
     card_verdict.throttled,
     card_verdict.shared,
     card_verdict.unhindered,

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from reports.card import card_figures
-from reports.card_verdict import cause
 from reports.changed import Changed, changed_images
 from reports.cost import case_seconds
-from reports.rows import Row
 from reports.samples import Movement, movement, readable
 from reports.steadiness import interval_width, moved, shorter_end_to_end, unsteady
-from reports.summary import CaseSummary, number
+from reports.summary import CaseSummary
 from reports.table import layers_text
+from reports.values import number
+from reports.why_card import card_words, launches_words
 from reports.why_pictures import Table, card, chart, tables
-from reports.wording import THIN_SPACE, counted, listed, share, significant
+from reports.wording import listed, milliseconds, sentence, significant
 
 # What the sampling rule means by the reasons that it records.
 STOPPED = {
@@ -81,14 +81,15 @@ def _why(case: CaseSummary, anchor: str) -> Why:
     order = movement(samples) if samples.size else Movement("", "")
     facts = [
         ("Latency", _latency(case, list(samples))),
-        ("In the order of time", _sentence(order.text)),
+        ("Launches", launches_words(case)),
+        ("In the order of time", sentence(order.text)),
         ("Warm-up and end", _ending(case)),
-        ("Card", _card(case)),
+        ("Card", card_words(case)),
         ("Accuracy", _accuracy(case)),
         ("Layers", _layers(case)),
         ("Notes", _notes(case)),
         ("Cost", _cost(case)),
-        ("Files", _sentence(_files(case))),
+        ("Files", sentence(_files(case))),
     ]
     told = [(f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()]
     if log := _build_log(case):
@@ -114,6 +115,8 @@ def _headline(case: CaseSummary) -> Iterator[str]:
         yield "not steady"
     if card_figures(case).throttled:
         yield "throttled"
+    if case.launch_bound:
+        yield "bound by its launches"
     if said := moved(case):
         yield said
     if shorter_end_to_end(case):
@@ -125,15 +128,17 @@ def _latency(case: CaseSummary, samples: Sequence[float]) -> str:
     found = case.latency
     if found is None:
         return ""
-    parts = [f"half of the calls within {_ms(found.p50_ms)}"]
+    parts = [f"half of the calls within {milliseconds(found.p50_ms)}"]
     parts += [
-        f"{percent} % within {_ms(value)}" for percent, value in ((90, found.p90_ms), (99, found.p99_ms)) if value
+        f"{percent} % within {milliseconds(value)}"
+        for percent, value in ((90, found.p90_ms), (99, found.p99_ms))
+        if value
     ]
     if samples:
-        parts.append(f"the fastest {_ms(min(samples))}, the slowest {_ms(max(samples))}")
+        parts.append(f"the fastest {milliseconds(min(samples))}, the slowest {milliseconds(max(samples))}")
     if found.p99_ms is None:
         parts.append("too few samples to state p99")
-    return _sentence("; ".join(parts))
+    return sentence("; ".join(parts))
 
 
 def _ending(case: CaseSummary) -> str:
@@ -152,34 +157,7 @@ def _ending(case: CaseSummary) -> str:
             else f" (the 95 % interval of the median was then {significant(100 * width, 2)} % of it)"
         )
         parts.append(f"{STOPPED.get(str(reason), str(reason))}{known}")
-    return _sentence("; ".join(parts))
-
-
-def _card(case: CaseSummary) -> str:
-    """The summary of clock, temperature and power that the table of the card has no room for."""
-    state = case.values("speed").get("card")
-    if not isinstance(state, dict):
-        return ""
-    figures = card_figures(case)
-    clock = _span(state, "sm_clock_min_mhz", "sm_clock_max_mhz", "MHz")
-    heat = _span(state, "temperature_first_c", "temperature_last_c", "°C")
-    power, readings = figures.energy_power_w, number(state, "samples")
-    parts = [f"clock {clock}"] if clock else []
-    parts += [heat] if heat else []
-    parts += [f"{significant(power)} W in the energy pass"] if power is not None else []
-    parts += [counted(int(readings), "reading")] if readings else []
-    # Below a few percent it says that memory is not what limits an engine.
-    memory = number(case.values("speed"), "share_of_bandwidth")
-    parts += [f"weights and images alone take {share(memory)} of the memory's bandwidth"] if memory is not None else []
-    parts.append(f"throttled by {cause(figures)}" if figures.throttled else "not throttled")
-    return _sentence(", ".join(parts))
-
-
-def _span(state: Row, first: str, last: str, unit: str) -> str:
-    one, other = number(state, first), number(state, last)
-    if one is None or other is None:
-        return ""
-    return f"{one:.0f} {unit} all the time" if one == other else f"{one:.0f} to {other:.0f} {unit}"
+    return sentence("; ".join(parts))
 
 
 def _accuracy(case: CaseSummary) -> str:
@@ -191,7 +169,7 @@ def _accuracy(case: CaseSummary) -> str:
     for name, value in found.items():
         some = f" ({shown} of them below)" if name in COUNTED_IMAGES and shown and value != shown else ""
         said.append(f"{str(name).replace('_', ' ')}: {value}{some}")
-    return _sentence("; ".join(said))
+    return sentence("; ".join(said))
 
 
 def _build_log(case: CaseSummary) -> str:
@@ -210,7 +188,7 @@ def _files(case: CaseSummary) -> str:
 
 
 def _layers(case: CaseSummary) -> str:
-    return _sentence(layers_text(case.values("build").get("layers")) or "")
+    return sentence(layers_text(case.values("build").get("layers")) or "")
 
 
 def _notes(case: CaseSummary) -> str:
@@ -233,12 +211,4 @@ def _cost(case: CaseSummary) -> str:
         parts.append(f"took {significant(total)} s ({split})")
     if work:
         parts.append(f"{significant(sum(work))} s were building, measuring and scoring")
-    return _sentence("; ".join(parts))
-
-
-def _ms(value: float) -> str:
-    return f"{significant(value)}{THIN_SPACE}ms"
-
-
-def _sentence(said: str) -> str:
-    return f"{said[0].upper()}{said[1:]}." if said else ""
+    return sentence("; ".join(parts))

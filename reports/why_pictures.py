@@ -7,7 +7,8 @@ from markupsafe import Markup
 from reports import card_trace
 from reports.samples import picture, readable
 from reports.samples import table as sample_table
-from reports.summary import CaseSummary, number
+from reports.summary import CaseSummary
+from reports.values import number
 
 
 @dataclass(frozen=True)

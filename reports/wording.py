@@ -124,3 +124,13 @@ def gate_sentence(case: CaseSummary, least: float) -> str:
     interval = percent_interval(metric.ratio)
     shown = percent(metric.ratio.value, least) + (f" ({interval})" if interval else "")
     return f"keeps {shown} of the baseline's {metric.name}"
+
+
+def milliseconds(value: float) -> str:
+    """`1.09 ms`."""
+    return f"{significant(value)}{THIN_SPACE}ms"
+
+
+def sentence(said: str) -> str:
+    """`said` with a capital and a full stop; empty where it is."""
+    return f"{said[0].upper()}{said[1:]}." if said else ""

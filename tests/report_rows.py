@@ -136,6 +136,12 @@ def card_speed(case: dict[str, Any], p50: float, *, state: dict[str, Any] | None
     return speed(case, p50, **{**found, **values})
 
 
+def launch(p50: float, *, iqr: float = 0.0, repeats: int = 0) -> dict[str, Any]:
+    """What the host took to launch the calls of a speed row, in ms: 1 % of interval, and its interquartile range."""
+    quantiles = {"p25": p50 * (1 - iqr / 2), "p75": p50 * (1 + iqr / 2), "low": p50 * 0.995, "high": p50 * 1.005}
+    return {"queued": True, "latency_ms": {"p50": p50, **quantiles}, "repeats": repeats}
+
+
 def metric(name: str, ratio: float, *, baseline: float = 0.468, spread: float = 0.008, gated: bool = True) -> Row:
     return {
         "name": name,

@@ -5,7 +5,7 @@ from typing import Any
 from fixtures.terminal import closing_section
 from reports.record import Recorder
 from reports.rows import Row
-from tests.report_rows import accuracy, answered, build, card_speed, case, row, session_row
+from tests.report_rows import accuracy, answered, build, card_speed, case, launch, row, session_row
 
 BASELINE = case("pytorch", "fp32")
 TENSORRT = case("tensorrt", "int8")
@@ -21,13 +21,15 @@ def _said(tmp_path: Path, *rows: Row) -> list[str]:
 
 
 def test_a_run_on_a_card_has_device_and_end_to_end_times_and_what_the_card_adds(tmp_path: Path) -> None:
-    engine = [build(TENSORRT), card_speed(TENSORRT, 1.0, energy={"joules_per_image": 0.0123}), accuracy(TENSORRT, 1.0)]
+    timed = card_speed(TENSORRT, 1.0, launch=launch(0.4), energy={"joules_per_image": 0.0123})
+    engine = [build(TENSORRT), timed, accuracy(TENSORRT, 1.0)]
     head, baseline, line, *_ = _said(tmp_path, session_row(gpu="x"), card_speed(BASELINE, 4.0), *engine)
     assert all(
-        word in head for word in ("device img/s", "device ms", "end-to-end ms", "card MB", "mJ/image", "% of peak")
+        word in head
+        for word in ("img/s", "device ms", "launch ms", "end-to-end ms", "card MB", "mJ/image", "% of peak")
     )
     assert head.index("device ms") < head.index("end-to-end ms") < head.index("speed-up")
-    assert line.split()[:5] == [TENSORRT["id"], "8000.0", "1.000", "1.500", "4.00×"]
+    assert line.split()[:5] == [TENSORRT["id"], "8000.0", "1.000", "0.400", "1.500"]
     assert line.split()[-3:] == ["918", "12.30", "1.63"]
     assert baseline.split()[-3:] == ["918", "–", "1.63"]
 
