@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fixtures.compare import as_text, sentence
@@ -10,6 +11,7 @@ from fixtures.errors import BenchError
 from fixtures.instruments.abba import verdict_of
 from fixtures.instruments.statistics import Interval
 from fixtures.load_orders import LoadOrder, combined, load_orders_on
+from fixtures.turns import side_values
 
 HANDICAP = 1.04
 UNKNOWN = 1.002  # what an interval reaches beyond its middle, as a factor
@@ -152,6 +154,26 @@ def test_the_text_shows_both_orders_in_one_line():
         "load orders: a call takes +12.3 % (+12.1 to +12.5 %) with A loaded first, "
         "+3.8 % (+3.6 to +4.0 %) with B loaded first"
     )
+
+
+def test_the_text_says_which_engine_is_bound_by_its_launches():
+    found = both(0.99, 0.99)
+    assert "launches" not in as_text(named(found))
+    orders = [one_order("AB", 0.5), one_order("BA", 0.5)]
+    for order, launch_ms in zip(orders, (1.25, 1.8), strict=True):
+        order["sides"][0]["launch_ms"] = 0.3
+        order["sides"][1]["launch_ms"] = launch_ms
+    text = as_text(named(combined(orders)))
+    assert "B is bound by its launches: 1.500 ms of the host for each call" in text and "A is bound" not in text
+    assert [side["launch_ms"] for side in combined(orders)["load_orders"][1]["sides"]] == [0.3, 1.8]
+
+
+def test_one_caller_of_a_side_gets_the_slower_of_card_and_launches():
+    samples_s = np.full((5, 4), 2e-3)
+    assert side_values(samples_s, 8, [1e-3] * 20)["images_per_second"] == pytest.approx(4000)
+    bound = side_values(samples_s, 8, [4e-3] * 20)
+    assert bound["images_per_second"] == pytest.approx(2000) and bound["launch_ms"] == pytest.approx(4.0)
+    assert "launch_ms" not in side_values(samples_s, 8)
 
 
 def test_what_disturbed_either_order_is_told():
