@@ -14,7 +14,6 @@ from fixtures.instruments.statistics import Interval
 
 BATCHES = [torch.zeros(1, 3, 2, 2) + number for number in range(64)]
 MILLISECOND = 1e-3
-CYCLES_PER_S = 2e9
 
 
 class Machine:
@@ -22,13 +21,14 @@ class Machine:
 
     def __init__(self) -> None:
         self.host_s = self.stream_s = 0.0
+        self.cycles_per_s = 2e9
 
     def launch(self, launch_s: float, kernel_s: float) -> None:
         self.host_s += launch_s
         self.stream_s = max(self.stream_s, self.host_s) + kernel_s
 
     def wait(self, cycles: int) -> None:
-        self.launch(0.0, cycles / CYCLES_PER_S)
+        self.launch(0.0, cycles / self.cycles_per_s)
 
     def synchronize(self) -> None:
         self.host_s = max(self.host_s, self.stream_s)
@@ -98,6 +98,15 @@ def test_a_host_that_is_held_up_costs_a_repeat_and_no_gap():
     assert clock.repeats == 1 and engine.calls - before == 4
     # The slow launch counts, not the repeated one.
     assert clock.launches_s == pytest.approx([1e-3, 5e-3, 1e-3])
+
+
+def test_a_card_whose_clock_has_risen_costs_one_repeat_and_not_one_a_call():
+    machine = Machine()
+    machine.cycles_per_s = 3e8
+    clock = machine.clock(Engine(machine, 100, 10e-6, 20e-6))
+    machine.cycles_per_s = 2e9
+    assert [clock.timed_call(call) for call in range(20)] == pytest.approx([2 * MILLISECOND] * 20)
+    assert clock.repeats == 2
 
 
 def test_a_host_that_is_held_up_again_and_again_is_seen_in_the_sample_and_the_next_call_is_whole():
