@@ -5,9 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper
 
 from fixtures.backends import onnx_runtime_cuda
 from fixtures.backends.base import Job
@@ -16,11 +19,15 @@ from fixtures.backends.onnx_runtime_cuda import (
     BoundSession,
     OnnxRuntimeCuda,
     elsewhere,
+    float_argmax,
     open_session,
     provider_options,
 )
+from fixtures.embedded.weights import clip_path
 from fixtures.errors import BenchError
 from fixtures.matrix import Case
+from fixtures.models.clip import load_clip
+from fixtures.models.export import export_onnx
 from fixtures.precision.fp16 import to_fp16
 from tests.small_nets import write_detector
 
@@ -117,6 +124,50 @@ def test_without_a_card_the_reason_is_the_card():
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("kind", [TensorProto.INT32, TensorProto.INT64])
+def test_argmax_of_integers_is_asked_of_floats_and_answers_the_same(kind: int):
+    ids = helper.make_tensor_value_info("ids", kind, [3, 5])
+    place = helper.make_tensor_value_info("place", TensorProto.INT64, [3])
+    nodes = [helper.make_node("ArgMax", ["ids"], ["place"], "first", axis=1, keepdims=0)]
+    model = helper.make_model(
+        helper.make_graph(nodes, "text", [ids], [place]), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    model.ir_version = 8
+    # CLIP's ends: the largest id, and the first of several; 49406 and 49407 are one number in FP16.
+    numbers = np.array([[49406, 7, 49407, 0, 49407], [1, 1, 1, 1, 1], [5, 4, 3, 2, 49406]])
+    feed = {"ids": numbers.astype(helper.tensor_dtype_to_np_dtype(kind))}
+
+    def answer() -> list[int]:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=[CPU])
+        return session.run(None, feed)[0].tolist()
+
+    before = answer()
+    assert float_argmax(model) == 1
+    assert before == answer() == [2, 0, 4]
+    assert [node.op_type for node in model.graph.node] == ["Cast", "ArgMax"]
+    assert float_argmax(model) == 0
+    onnx.checker.check_model(model, full_check=True)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_clips_text_tower_looks_for_the_end_of_a_text_among_floats(precision: str, tmp_path: Path):
+    _, text = load_clip(str(clip_path()), allow_download=False)
+    prompts = text.prepare(["a photo of a red circle", "a square"])
+    export_onnx(text, prompts, tmp_path / "fp32.onnx")
+    to_fp16(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx")
+    model = onnx.load(tmp_path / f"{precision}.onnx")
+
+    def answer() -> np.ndarray:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=[CPU])
+        found: np.ndarray = session.run(None, {session.get_inputs()[0].name: prompts.numpy()})[0]
+        return found
+
+    before = answer()
+    assert float_argmax(model) == 1
+    assert np.array_equal(answer(), before)
+    onnx.checker.check_model(model, full_check=True)
+
+
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("fp16", 0.05)])
 def test_a_real_engine_answers_like_the_graph_and_is_what_was_asked_for(
     precision: str, tolerance: float, tmp_path: Path
