@@ -4,8 +4,8 @@ Each record is a warm run of the same matrix on the same machine. Per case the m
 time on a card) of all runs are printed with their spread, largest / smallest - 1. The bar holds where the spread is
 at most 2 % for at least 90 % of the cases; a case that some run did not time counts as one that spread.
 
-Device times that spread within a run follow the pace of the host (`reports.steadiness`): the last line tells how many
-of the others are within 2 %.
+Times that spread within a run follow the pace of the host (`reports.steadiness`), as device times do where launches
+cannot be made ahead: the last line tells how many of the others are within 2 %.
 """
 
 import argparse
