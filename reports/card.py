@@ -90,6 +90,19 @@ def quantity(cases: Iterable[CaseSummary]) -> str:
     return said.pop().removesuffix(" latency") if len(said) == 1 else ""
 
 
+def speeds(cases: Sequence[CaseSummary]) -> str:
+    """What the speeds of these cases are, as a sentence; empty on a CPU, where there is one kind, and where they
+    differ."""
+    if any(case.launch for case in cases):
+        return (
+            "Speeds are what one caller gets, without the copies to the card and back: the slower of the work on the "
+            "card (device time) and the host's launches."
+        )
+    if quantity(cases) == "device time":
+        return "Speeds are device time: the work on the card, without the copies to it and back."
+    return ""
+
+
 def peak_sources(cases: Sequence[CaseSummary]) -> list[str]:
     """Where the peaks come from that the shares are of."""
     return list(dict.fromkeys(source for case in cases if (source := card_figures(case).peak_source)))

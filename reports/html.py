@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import charts, wording
-from reports.card import card_figures, filled, peak_sources, quantity
+from reports.card import card_figures, filled, peak_sources, quantity, speeds
 from reports.card_verdict import cause
 from reports.claims import claims
 from reports.cost import case_seconds, parts, session_cost
@@ -165,6 +165,7 @@ def render(
         content_policy=content_policy(),
         watched=[case for case in ran if case.values("speed").get("card")],
         quantity=quantity(ran),
+        speeds=speeds(ran),
         columns=filled(ran),
         peak_sources=peak_sources(ran),
         card_facts=card_facts(session),

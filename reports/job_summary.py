@@ -7,7 +7,7 @@ writes them in GitHub's two languages. Both take text from the record, which any
 import re
 from collections.abc import Iterator, Sequence
 
-from reports.card import quantity
+from reports.card import speeds
 from reports.claims import NOT_MEASURED, claims
 from reports.html import LEVEL_WORDS
 from reports.machine import machine
@@ -142,8 +142,7 @@ def _verdict(session: Sequence[Row], since: Sequence[Since]) -> Iterator[str]:
         if finding not in told:  # these have their own section
             yield f"- {LEVEL_SIGNS[finding.level]} **{LEVEL_WORDS[finding.level]}** {escaped(finding.text)}"
     yield ""
-    speeds = quantity(summarise(session))
-    yield f"Machine: {escaped(where)}. {escaped(caveat)}" + (f" Speeds are {escaped(speeds)}." if speeds else "")
+    yield " ".join(filter(None, [f"Machine: {escaped(where)}. {escaped(caveat)}", speeds(summarise(session))]))
 
 
 def _since(said: Sequence[Since]) -> Iterator[str]:

@@ -75,6 +75,19 @@ def test_device_time_is_the_cards_own_however_slowly_the_host_launches(launch_us
     assert clock.launches_s == [pytest.approx(100 * launch_us * 1e-6)] * 130
 
 
+def test_no_wait_is_so_long_that_a_driver_would_end_it():
+    machine = Machine()
+    waits_s: list[float] = []
+
+    def wait(cycles: int) -> None:
+        waits_s.append(cycles / machine.cycles_per_s)
+        machine.wait(cycles)
+
+    # What takes two seconds to launch cannot be launched ahead.
+    clock = CudaEventClock(Engine(machine, 2, 1.0, 1e-3), BATCHES, machine.event, wait, lambda: machine.host_s)
+    assert max(waits_s) == 1.0 and not clock.queued
+
+
 def test_an_engine_that_waits_for_the_card_keeps_its_gaps_and_has_no_launches_of_its_own():
     machine = Machine()
 

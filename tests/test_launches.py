@@ -1,6 +1,7 @@
 """What the reports make of an engine whose host launches slower than its card computes."""
 
 from reports.html import render
+from reports.job_summary import job_summary
 from reports.recommend import recommend
 from reports.rows import Row
 from reports.side_by_side import compare
@@ -75,6 +76,11 @@ def test_table_and_page_have_the_launches_beside_the_device_time():
     assert "bound by its launches" in fold.headline
     told = dict(fold.facts)["Launches"].replace("\u202f", " ")
     assert told.startswith("Half of the calls were launched within 4.00 ms; that is longer than the card computes")
+
+
+def test_the_page_of_a_job_says_whose_speeds_they_are():
+    text = job_summary(ROWS)
+    assert "Speeds are what one caller gets" in text and "1.15×" in text
 
 
 def test_launches_that_spread_make_a_speed_rough_only_where_they_decide_it():
