@@ -16,6 +16,7 @@ from fixtures.engines import say_nothing
 from fixtures.instruments.card_state import Card, Sample
 from fixtures.instruments.nvml import CardWatch
 from fixtures.matrix import Case
+from fixtures.models.base import Progress
 from fixtures.opening import open_workbench
 from fixtures.options import Options
 from fixtures.suite import choose_suite
@@ -42,11 +43,11 @@ class _Windows(CardWatch):
         pass
 
 
-def _bench(watch: CardWatch, locks: Path, patch: pytest.MonkeyPatch) -> CardBench:
+def _bench(watch: CardWatch, locks: Path, patch: pytest.MonkeyPatch, progress: Progress = say_nothing) -> CardBench:
     patch.setattr(card, "torch_gpu", lambda: "GPU-1")
-    patch.setattr(card, "open_watch", lambda _: watch)
+    patch.setattr(card, "open_watch", lambda _: lambda: watch)
     patch.setattr(card, "alone_on", partial(alone_on, locks=locks))
-    return CardBench(say_nothing)
+    return CardBench(progress)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +71,13 @@ def test_a_throttled_window_is_measured_again_and_counted(
 
 
 def test_what_nobody_watches_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    bench = _bench("no driver here", tmp_path, monkeypatch)  # type: ignore[arg-type]
-    watched = bench.watch(lambda: 7, None)
-    assert (watched.found, watched.state, watched.retries) == (7, None, 0) and state_values(watched) == {}
+    said: list[str] = []
+    bench = _bench("no driver here", tmp_path, monkeypatch, said.append)  # type: ignore[arg-type]
+    assert not said
+    for _ in range(2):
+        watched = bench.watch(lambda: 7, None)
+        assert (watched.found, watched.state, watched.retries) == (7, None, 0) and state_values(watched) == {}
+    assert said == ["nobody watches the card: no driver here"]
 
 
 def _built(cache: Path, hardware: dict[str, Any], patch: pytest.MonkeyPatch) -> list[str]:
@@ -81,7 +86,7 @@ def _built(cache: Path, hardware: dict[str, Any], patch: pytest.MonkeyPatch) -> 
     patch.setattr(torch.cuda, "Stream", lambda: None)
     patch.setattr(torch.cuda, "set_stream", lambda _: None)
     patch.setattr(workbench, "hardware", lambda: hardware)
-    idle = SimpleNamespace(unwatched="", memory_used_bytes=lambda: 0, close=lambda: None)
+    idle = SimpleNamespace(memory_used_bytes=lambda: 0, close=lambda: None)
     patch.setattr(workbench, "CardBench", lambda _: idle)
     patch.setattr("fixtures.opening.timing_cache_name", lambda _: "timings.cache")
     raw = raw_options(suite="embedded", device="cuda", engine_cache=str(cache))

@@ -66,7 +66,7 @@ def test_where_nothing_can_be_locked_the_measurement_goes_on_and_says_so(tmp_pat
 def test_whatever_is_measured_on_a_card_is_measured_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A sample and a comparison go the same way: through `CardBench.watch`, which holds the lock."""
     monkeypatch.setattr(card, "torch_gpu", lambda: "GPU-1")
-    monkeypatch.setattr(card, "open_watch", lambda _: "no driver here")
+    monkeypatch.setattr(card, "open_watch", lambda _: lambda: "no driver here")
     monkeypatch.setattr(card, "alone_on", partial(alone_on, locks=tmp_path))
     bench = card.CardBench(say_nothing)
 

@@ -170,27 +170,39 @@ time.sleep(60)
 
 
 def test_without_a_card_there_is_a_reason_instead_of_a_watch(driver):
-    assert open_watch("") == "no card is in use"
-    reason = open_watch("GPU-another")
+    assert open_watch("")() == "no card is in use"
+    reason = open_watch("GPU-another")()
     assert reason == "NVML cannot watch the card GPU-another: Not Found"
     (driver / "no-driver").touch()
-    assert open_watch(UUID) == f"NVML cannot watch the card {UUID}: Driver Not Loaded"
+    assert open_watch(UUID)() == f"NVML cannot watch the card {UUID}: Driver Not Loaded"
 
 
 def test_without_the_package_the_reason_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(nvml, "find_spec", lambda _: None)
-    assert open_watch(UUID) == "nvidia-ml-py is not installed (pip install nvidia-ml-py)"
+    assert open_watch(UUID)() == "nvidia-ml-py is not installed (pip install nvidia-ml-py)"
     assert energy_counter(UUID) is None
 
 
 def test_a_package_that_breaks_is_a_reason(driver):
     (driver / "pynvml.py").write_text("raise OSError('libnvidia-ml.so.1 is for another machine')")
-    assert open_watch(UUID) == "OSError: libnvidia-ml.so.1 is for another machine"
+    assert open_watch(UUID)() == "OSError: libnvidia-ml.so.1 is for another machine"
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_watch_starts_while_its_caller_is_busy(monkeypatch):
+    """Every case has one, and an engine to load before anything of it is asked."""
+    waited = []
+    monkeypatch.setattr(CardWatch, "ready", lambda watch: waited.append(watch) or watch)
+    opened = open_watch(UUID)
+    assert not waited
+    watch = opened()
+    assert isinstance(watch, CardWatch) and waited == [watch]
+    watch.close()
 
 
 @pytest.mark.usefixtures("driver")
 def test_an_open_watch_is_a_watch():
-    watch = open_watch(UUID)
+    watch = open_watch(UUID)()
     assert isinstance(watch, CardWatch)
     watch.close()
     watch.close()  # twice does no harm
