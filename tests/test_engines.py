@@ -150,6 +150,23 @@ def test_ingredients_may_be_tuples(tmp_path: Path):
     assert build.calls == 1
 
 
+def test_to_find_an_engine_builds_none(tmp_path: Path):
+    cache = EngineCache(tmp_path)
+    assert cache.find("net", "net.bin", {"a": 1}) is None and not list(tmp_path.glob("net-*"))
+    made = cache.get("net", "net.bin", {"a": 1}, Builder())
+    for checked in (True, False):
+        found = EngineCache(tmp_path).find("net", "net.bin", {"a": 1}, checked=checked)
+        assert found and (found.sha256, found.path, found.cached) == (made.sha256, made.path, True)
+        assert cache.find("net", "net.bin", {"a": 2}, checked=checked) is None
+    assert EngineCache(tmp_path, rebuild=True).find("net", "net.bin", {"a": 1}) is None
+    made.path.write_bytes(b"ENGINE")
+    assert cache.find("net", "net.bin", {"a": 1}) is None
+    unchecked = cache.find("net", "net.bin", {"a": 1}, checked=False)
+    assert unchecked and unchecked.sha256 == made.sha256
+    made.path.unlink()
+    assert cache.find("net", "net.bin", {"a": 1}, checked=False) is None
+
+
 def test_rebuild_builds_once_a_session(tmp_path: Path):
     build = Builder()
     EngineCache(tmp_path).get("case", "f", {}, build)

@@ -12,7 +12,7 @@ import torch
 from fixtures import graphs, workbench
 from fixtures.backends.base import Built, Engine, Job
 from fixtures.backends.pytorch_eager import ModuleEngine, PyTorchEager
-from fixtures.hashing import sha256_of_code
+from fixtures.hashing import sha256_of, sha256_of_code
 from fixtures.matrix import Case
 from fixtures.opening import open_workbench
 from fixtures.options import Options
@@ -47,6 +47,23 @@ def test_the_same_code_finds_what_it_made(cache: Path):
     for _ in range(2):
         _load(FP16, cache)
         assert _kinds(cache) == ["clip-text-graph-fp16", "clip-text-graph-fp32", "clip-text-onnxruntime-fp16"]
+
+
+def test_of_a_graph_whose_engine_is_there_only_the_hash_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its file is read where an engine is made from it, and made again there if it is not what it was."""
+    _load(FP16, tmp_path)
+    read: list[Path] = []
+    monkeypatch.setattr("fixtures.artifact.sha256_of", lambda path: read.append(path) or sha256_of(path))
+    _load(FP16, tmp_path)
+    assert [path.parent.name.rsplit("-", 1)[0] for path in read] == ["clip-text-onnxruntime-fp16"]
+    for graph in tmp_path.glob("clip-text-graph-*/model.onnx"):
+        graph.unlink()  # an engine of ONNX Runtime is a link to it
+        graph.write_bytes(b"another file by now")
+    _load(FP16, tmp_path)
+    (engine,) = tmp_path.glob("clip-text-onnxruntime-fp16-*/model.onnx")
+    engine.write_bytes(b"and the engine as well")
+    _load(FP16, tmp_path)
+    assert all(path.stat().st_size > 1e5 for path in tmp_path.glob("clip-text-*/model.onnx"))
 
 
 @pytest.mark.parametrize(
