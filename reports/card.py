@@ -85,7 +85,7 @@ def filled(cases: Iterable[CaseSummary]) -> frozenset[str]:
 
 
 def quantity(cases: Iterable[CaseSummary]) -> str:
-    """What the speeds of these cases are: "device time", "end-to-end", or "" where they differ or do not say."""
+    """What the medians of these cases are: "device time", "end-to-end", or "" where they differ or do not say."""
     said = {str(case.values("speed").get("quantity") or "") for case in cases if case.latency}
     return said.pop().removesuffix(" latency") if len(said) == 1 else ""
 
