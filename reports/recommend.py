@@ -169,7 +169,7 @@ def _tie(tied: Sequence[CaseSummary], least: float) -> str:
     return (
         f"A tie: {listed(_with_speed(case) for case in tied)} pass, and lie closer together than two runs of one "
         f"engine may. Take the one that is easier to deploy, or that keeps more: {listed(map(_kept, tied))}; "
-        f"`python -m fixtures.compare` times two in turns.{doubt}"
+        f"python -m fixtures.compare times two in turns.{doubt}"
     )
 
 

@@ -82,10 +82,13 @@ def launch_bound(seen: Session) -> Iterator[Finding]:
     """Engines that could do more than one caller gets out of them."""
     timed = [case for case in seen.cases if case.launch]
     if found := [case for case in timed if case.launch_bound]:
+        # Launches seldom keep a level: the names are often those that stand in the warning already.
+        known = found == [case for case in seen.cases if case.latency and (unsteady(case) or moved(case))]
+        which = f"{len(found)} of {counted(len(timed), 'timing')}{', the rough ones,' if known else ''}"
         are = "is" if len(found) == 1 else "are"
-        what = f"{len(found)} of {counted(len(timed), 'timing')} {are} bound by the launches"
         why = "the card waits for its host, and the speed is the host's; a CUDA graph launches at once"
-        yield Finding("info", f"{what} ({why}): {place(found, most=MOST_NAMED)}.")
+        where = "" if known else f": {place(found, most=MOST_NAMED)}"
+        yield Finding("info", f"{which} {are} bound by the launches ({why}){where}.")
 
 
 def impossible(seen: Session) -> Iterator[Finding]:
