@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from reports.card import disturbed
 from reports.int8_costs import int8_costs
+from reports.ratio import speed_ratio
 from reports.record import last_session
 from reports.rows import Row
 from reports.steadiness import rough
@@ -91,8 +92,9 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
         )
     if any(rough(case) for case in tied):
         sentences.append("Its timing was not steady: run it again before you rely on it.")
-    elif any(case.is_baseline and rough(case) for case in ranked):
-        sentences.append("The baseline's timing was not steady, so that the speed-up is rough.")
+    elif shaky := next((case for case in ranked if case.is_baseline and rough(case)), None):
+        alone = _on_the_card(best, shaky)
+        sentences.append(f"The baseline's timing was not steady, so that the speed-up is rough{alone}.")
     if any(disturbed(case) for case in tied):
         sentences.append("The card was throttled or not its own meanwhile: run it again on a free card.")
     elif any(case.is_baseline and disturbed(case) for case in ranked):
@@ -176,6 +178,14 @@ def _tie(tied: Sequence[CaseSummary], least: float) -> str:
 def _kept(case: CaseSummary) -> str:
     ratio = case.metric.ratio if case.metric else None
     return f"{case.name} {'is the baseline' if case.is_baseline else percent(ratio.value if ratio else None, 0.0)}"
+
+
+def _on_the_card(case: CaseSummary, baseline: CaseSummary) -> str:
+    """The speed-up of the work on the card, which keeps its level where the launches of the baseline do not."""
+    if not baseline.launch_bound or case.latency is None or baseline.latency is None:
+        return ""
+    ratio = speed_ratio(case.latency, baseline.latency)
+    return f"; of the work on the card alone it is {times(ratio.value)}" if ratio else ""
 
 
 def _doubt(case: CaseSummary, least: float) -> str:

@@ -59,6 +59,15 @@ def test_the_engine_that_gives_one_caller_more_is_recommended_though_the_card_is
     assert choice.runner_up and choice.runner_up.startswith("tensorrt FP16: 6\u202f154 img/s")
 
 
+def test_a_baseline_whose_launches_moved_has_a_speedup_on_the_card_that_did_not():
+    shaky = [session_row(gpu="x"), *timed(BASELINE, 3.1, 5.8, iqr=0.3), *timed(GRAPH, 1.0, 0.02), end_row()]
+    (choice,) = recommend(shaky)
+    assert "5.80×" in choice.text
+    assert choice.text.endswith("so that the speed-up is rough; of the work on the card alone it is 3.10×.")
+    (steady,) = recommend([session_row(gpu="x"), *timed(BASELINE, 3.1, 5.8), *timed(GRAPH, 1.0, 0.02), end_row()])
+    assert "rough" not in steady.text and "on the card alone" not in steady.text
+
+
 def test_the_verdict_names_them_and_says_what_helps():
     (told,) = [each.text for each in find(ROWS) if "launches" in each.text]
     assert told.startswith("2 of 4 timings are bound by the launches (the card waits for its host")
