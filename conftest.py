@@ -37,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--device", f"{', '.join(DEVICES)} (default: cuda where there is a card)", "auto")
     add("--tolerance", "share of the baseline's score that may be lost (default: 0.02)", "0.02")
     add("--measure-seconds", "time limit for measuring one speed cell (default: 2 on a CPU, 30 on a GPU)")
+    add("--processes", "how many processes time each case, one after another; the mean counts (default: 1)", "1")
     add("--energy-seconds", "length of the energy pass of a cell on a GPU, 0 for none (default: 5)", "5")
     add("--engine-cache", "folder of built graphs and engines (default: .engines)")
     add("--engine-cache-limit", "GB that the cache may hold, 0 for no limit (default: 20)", "20")
@@ -61,8 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
     names = (
         "suite", "yolo", "clip", "coco_images", "coco_annotations", "calibration_images", "models", "backends",
         "precisions", "batches", "device", "tolerance", "measure_seconds", "energy_seconds", "engine_cache",
-        "engine_cache_limit", "output", "rebuild", "trt_workspace", "trt_level", "case_seconds", "resume", "shard",
-        "history",
+        "engine_cache_limit", "output", "rebuild", "trt_workspace", "trt_level", "case_seconds", "processes", "resume",
+        "shard", "history",
     )  # fmt: skip
     try:
         options = Options.from_values({name: config.getoption(name) for name in names}, ROOT)

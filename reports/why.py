@@ -13,7 +13,7 @@ from reports.steadiness import interval_width, moved, shorter_end_to_end, unstea
 from reports.summary import CaseSummary
 from reports.table import layers_text
 from reports.values import number
-from reports.why_card import card_words, launches_words
+from reports.why_card import card_words, launches_words, processes_words
 from reports.why_pictures import Table, card, chart, tables
 from reports.wording import listed, milliseconds, sentence, significant
 
@@ -81,6 +81,7 @@ def _why(case: CaseSummary, anchor: str) -> Why:
     order = movement(samples) if samples.size else Movement("", "")
     facts = [
         ("Latency", _latency(case, list(samples))),
+        ("Processes", processes_words(case)),
         ("Launches", launches_words(case)),
         ("In the order of time", sentence(order.text)),
         ("Warm-up and end", _ending(case)),

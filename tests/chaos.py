@@ -38,7 +38,8 @@ def environment(folder: Path, chaos: str = "", names: tuple[str, ...] = ("chaos"
 
 
 def misbehave(now: str) -> None:
-    """Do what CHAOS asks for at this point of a case: at "build" or at "speed" (a call of the engine)."""
+    """Do what CHAOS asks for at this point of a case: "build", "speed" (a call of the engine), or "second" (its load
+    in a second process)."""
     when, _, how = os.environ.get("CHAOS", "").partition(" ")
     if when != now:
         return
@@ -86,6 +87,10 @@ class Chaos:
         return Built({"fp32": 1})
 
     def load(self, job: Job, path: Path) -> Engine:
+        seen = Path(os.environ["PYTHONPATH"]) / "loaded"
+        if seen.exists():
+            misbehave("second")
+        seen.touch()
         return _Network(job.module())
 
 

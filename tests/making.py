@@ -20,7 +20,14 @@ def raw_options(**changed: str | bool) -> dict[str, str | bool]:
     numbers = {"tolerance": "0.02", "energy_seconds": "5", "engine_cache_limit": "20", "trt_workspace": "4096"}
     return (
         raw
-        | {"suite": "auto", "device": "auto", "trt_level": "3", "case_seconds": "3600", "rebuild": False}
+        | {
+            "suite": "auto",
+            "device": "auto",
+            "trt_level": "3",
+            "case_seconds": "3600",
+            "processes": "1",
+            "rebuild": False,
+        }
         | numbers
         | changed
     )
