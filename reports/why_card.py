@@ -30,8 +30,9 @@ def processes_words(case: CaseSummary) -> str:
     known = [milliseconds(each) for each in medians if each is not None]
     if len(known) < 2:
         return ""
+    of_first = "Samples, card and energy" if case.values("speed").get("card") else "Samples"
     apart = f"timed in {len(known)} processes, which had medians of {listed(known)}: their mean counts"
-    return sentence(f"{apart}. Samples, card and energy are those of the first")
+    return sentence(f"{apart}. {of_first} are those of the first")
 
 
 def card_words(case: CaseSummary) -> str:

@@ -35,7 +35,7 @@ class _Silent(_Process):
 
     def __init__(self) -> None:
         self._connection, self.theirs = Pipe()
-        self._log = Path("no log")
+        self.log = Path("no log")
 
 
 def _say(process: _Silent, *replies: Reply) -> None:
