@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from fixtures.cache_room import hold
 from fixtures.card_lock import alone_on
 from fixtures.engines import say_nothing
 from fixtures.instruments.sampler import SamplerSettings
+from fixtures.isolation.logs import told_of
 from fixtures.isolation.messages import Reply
 from fixtures.isolation.processes import CaseLostError, CaseProcesses, _Process
 from fixtures.options import Options
@@ -189,7 +189,6 @@ def test_of_a_log_that_a_process_shares_a_build_is_told_its_own_lines(tmp_path: 
     log.write_text(
         "--- a: build\nof another\n--- a: speed\n--- b: build\n" + "x" * 400 + "\nLoading: 100%|███| 9/9\n\nlast\n"
     )
-    process = SimpleNamespace(_log=log)
-    assert _Process.told_of(process, "b", "build") == ["x" * 300, "last"]
+    assert told_of(log, "b", "build") == ["x" * 300, "last"]
     log.write_text("--- b: build\n")
-    assert _Process.told_of(process, "b", "build") == []
+    assert told_of(log, "b", "build") == []
