@@ -56,14 +56,14 @@ def _reasons(output: Path) -> list[str]:
         ("speed kill", "ended by SIGKILL (the system does that when memory runs out)"),
         ("build abort", "ended by SIGABRT"),
         ("build exit", "ended with exit status 3"),
-        ("speed spin", "no answer within 25 s"),
+        ("speed spin", "no answer within 15 s"),
     ],
 )
 def test_a_lost_process_costs_its_case_alone(chaos: str, said: str, cache: Path, tmp_path: Path):
     output = tmp_path / "output"
     done = run_bench(
         *(*CASES, "--engine-cache", str(cache / chaos.replace(" ", "-")), "--output", str(output)),
-        *("--case-seconds", "25", "--junitxml", str(tmp_path / "junit.xml")),
+        *("--case-seconds", "15", "--junitxml", str(tmp_path / "junit.xml")),
         env=environment(tmp_path / "site", chaos),
     )
     assert done.returncode == 6, done.stdout + done.stderr

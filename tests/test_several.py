@@ -82,7 +82,7 @@ def test_a_run_times_each_case_in_as_many_processes_as_it_is_asked_for(tmp_path:
     quick = ("--suite", "embedded", "--models", "clip-text", "--precisions", "fp32", "--measure-seconds", "0.2")
     folders = ("--engine-cache", str(tmp_path / "engines"), "--output", str(tmp_path / "output"))
     done = run_bench(
-        *(*quick, *folders, "--backends", "pytorch,onnxruntime", "--batches", "2", "--processes", "3", "--rebuild"),
+        *(*quick, *folders, "--backends", "pytorch,onnxruntime", "--batches", "2", "--processes", "2", "--rebuild"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     rows = last_session(read_rows(tmp_path / "output" / "rows.jsonl"))
@@ -90,10 +90,10 @@ def test_a_run_times_each_case_in_as_many_processes_as_it_is_asked_for(tmp_path:
     assert len(speeds) == 2
     for row in speeds:
         medians = [each["p50_ms"] for each in row["values"]["processes"]]
-        assert len(medians) == 3
-        assert row["values"]["latency_ms"]["p50"] == pytest.approx(sum(medians) / 3)
+        assert len(medians) == 2
+        assert row["values"]["latency_ms"]["p50"] == pytest.approx(sum(medians) / 2)
     log = (tmp_path / "output" / "logs" / "clip-text-onnxruntime-fp32.log").read_text()
-    asked = ["build", "speed", "speed", "speed", "accuracy"]
+    asked = ["build", "speed", "speed", "accuracy"]
     assert [line for line in log.splitlines() if line.startswith("--- ")] == [
         f"--- clip-text-onnxruntime-fp32-b2: {question}" for question in asked
     ]
@@ -101,7 +101,7 @@ def test_a_run_times_each_case_in_as_many_processes_as_it_is_asked_for(tmp_path:
     assert built == [False, False], "--rebuild builds once a session, not once a process"
     for model in explain(summarise(rows)).values():
         for fold in model:
-            assert dict(fold.facts)["Processes"].startswith("Timed in 3 processes, which had medians of ")
+            assert dict(fold.facts)["Processes"].startswith("Timed in 2 processes, which had medians of ")
 
 
 def test_a_process_that_is_lost_costs_its_case_whichever_of_them_it_was(tmp_path: Path):
