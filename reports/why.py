@@ -13,7 +13,7 @@ from reports.steadiness import interval_width, moved, shorter_end_to_end, unstea
 from reports.summary import CaseSummary
 from reports.table import layers_text
 from reports.values import number
-from reports.why_card import card_words, launches_words, processes_words
+from reports.why_card import card_words, launches_words
 from reports.why_pictures import Table, card, chart, tables
 from reports.wording import listed, milliseconds, sentence, significant
 
@@ -81,7 +81,7 @@ def _why(case: CaseSummary, anchor: str) -> Why:
     order = movement(samples) if samples.size else Movement("", "")
     facts = [
         ("Latency", _latency(case, list(samples))),
-        ("Processes", processes_words(case)),
+        ("Processes", _processes(case)),
         ("Launches", launches_words(case)),
         ("In the order of time", sentence(order.text)),
         ("Warm-up and end", _ending(case)),
@@ -106,6 +106,18 @@ def _why(case: CaseSummary, anchor: str) -> Why:
         facts=tuple((term, said) for term, said in facts if said),
         told=tuple(told),
     )
+
+
+def _processes(case: CaseSummary) -> str:
+    """The medians of the processes that timed a case, where there were several."""
+    told = case.values("speed").get("processes")
+    medians = [number(each, "p50_ms") for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+    known = [milliseconds(each) for each in medians if each is not None]
+    if len(known) < 2:
+        return ""
+    of_first = "Samples, clocks and energy" if case.values("speed").get("card") else "Samples"
+    apart = f"timed in {len(known)} processes, which had medians of {listed(known)}: their mean counts"
+    return sentence(f"{apart}. {of_first} are those of the first")
 
 
 def _headline(case: CaseSummary) -> Iterator[str]:

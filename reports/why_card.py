@@ -5,7 +5,7 @@ from reports.card_verdict import cause
 from reports.rows import Row
 from reports.summary import CaseSummary
 from reports.values import number
-from reports.wording import counted, listed, milliseconds, sentence, share, significant
+from reports.wording import counted, milliseconds, sentence, share, significant
 
 
 def launches_words(case: CaseSummary) -> str:
@@ -21,18 +21,6 @@ def launches_words(case: CaseSummary) -> str:
         calls = counted(figures.launches_repeated, "call")
         parts.append(f"{calls} asked again, because the card had begun before all was launched")
     return sentence("; ".join(parts))
-
-
-def processes_words(case: CaseSummary) -> str:
-    """The medians of the processes that timed a case, where there were several."""
-    told = case.values("speed").get("processes")
-    medians = [number(each, "p50_ms") for each in told if isinstance(each, dict)] if isinstance(told, list) else []
-    known = [milliseconds(each) for each in medians if each is not None]
-    if len(known) < 2:
-        return ""
-    of_first = "Samples, card and energy" if case.values("speed").get("card") else "Samples"
-    apart = f"timed in {len(known)} processes, which had medians of {listed(known)}: their mean counts"
-    return sentence(f"{apart}. {of_first} are those of the first")
 
 
 def card_words(case: CaseSummary) -> str:

@@ -10,7 +10,8 @@ from fixtures.card import Watched
 from fixtures.instruments.card_state import Card, CardState, summarise
 from fixtures.instruments.sampler import SamplerSettings, Sampling
 from fixtures.instruments.statistics import Interval
-from fixtures.questions import speed
+from fixtures.isolation.messages import AGAIN
+from fixtures.questions import Interview, speed
 
 LOADED: Any = SimpleNamespace(case=SimpleNamespace(batch=8), artifact=SimpleNamespace(sha256="e4c9"))
 QUIET = summarise([], Card("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
@@ -35,7 +36,7 @@ class _Workbench:
         assert clocks == (EVENTS, HOST)
         return Watched((SAMPLING, ROUND_TRIP), *self._state)
 
-    def card_values(self, _: Any, watched: Watched[Any], images_per_second: float) -> dict[str, Any]:
+    def card_values(self, _: Any, watched: Watched[Any], images_per_second: float, energy: bool) -> dict[str, Any]:
         assert images_per_second == pytest.approx(4000)
         return {"share_of_peak": self._share, "above_peak": self._share > 1, "throttled_retries": watched.retries}
 
@@ -43,6 +44,24 @@ class _Workbench:
 def _ask(share: float, state: CardState = QUIET, retries: int = 0) -> Any:
     bench: Any = _Workbench(share, state, retries)
     return speed(bench, LOADED, SamplerSettings())
+
+
+def test_only_the_first_process_makes_an_energy_pass():
+    asked = []
+
+    class Asked(_Workbench):
+        def load(self, _: Any) -> Any:
+            return LOADED
+
+        def card_values(self, *known: Any) -> dict[str, Any]:
+            asked.append(known[-1])
+            return super().card_values(*known)
+
+    bench: Any = Asked(0.5, QUIET, 0)
+    interview = Interview(bench, SamplerSettings(), 0.02)
+    for question in ("speed", AGAIN):
+        interview.ask(LOADED.case, question)
+    assert asked == [True, False]
 
 
 def test_a_reading_above_the_cards_peak_closes_the_gate():

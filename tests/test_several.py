@@ -29,7 +29,8 @@ def timed(p50: float, launch: float | None = None, **changed: Any) -> Answer:
         values["launch"] = {"queued": True, "latency_ms": {"p50": launch, "low": launch, "high": launch}, "repeats": 1}
         copied = {**values["latency_ms"], "p50": p50 + 0.5}
         values["end_to_end"] = {"latency_ms": copied, "steady": True, "images_per_second": 1.0, "samples": 20}
-        values |= {"share_of_peak": 0.1, "card": {"power_mean_w": 200 * p50}}
+        card = {"power_mean_w": 200 * p50, "reasons": {}, "throttled": False, "foreign": ""}
+        values |= {"share_of_peak": 0.1, "above_peak": False, "card": card, "throttled_retries": 0}
     failure = changed.pop("failure", "")
     return Answer({**values, **changed}, [p50 * 1e-3] * 20, f"{p50}", failure, work_seconds=3.0)
 
@@ -59,8 +60,19 @@ def test_on_a_card_launches_and_copies_are_averaged_too():
     assert answer.values["end_to_end"]["latency_ms"]["p50"] == pytest.approx(1.55)
     assert answer.values["end_to_end"]["images_per_second"] == pytest.approx(BATCH / 1.55e-3)
     assert answer.values["share_of_peak"] == pytest.approx(0.1 / 1.05)
-    assert answer.values["card"] == {"power_mean_w": 200.0}, "of the first"
+    assert answer.values["card"]["power_mean_w"] == 200.0, "of the first"
     assert answer.values["processes"][1] == {"p50_ms": 1.1, "launch_p50_ms": 4.0, "end_to_end_p50_ms": 1.6}
+
+
+def test_what_disturbed_the_card_in_any_process_is_told():
+    quiet = timed(1.0, 0.1)
+    card = {**quiet.values["card"], "reasons": {"SwPowerCap": 0.4}, "throttled": True, "foreign": "1 process"}
+    other = replace(timed(1.1, 0.1), values={**timed(1.1, 0.1).values, "card": card, "throttled_retries": 1})
+    broken = replace(timed(1.1, 0.1), values={**timed(1.1, 0.1).values, "above_peak": True})
+    told = over_processes([quiet, other, broken], BATCH).values
+    assert (told["card"]["throttled"], told["card"]["foreign"]) == (True, "1 process")
+    assert told["card"]["reasons"] == {"SwPowerCap": 0.4} and told["throttled_retries"] == 1
+    assert told["above_peak"] and not over_processes([quiet, quiet], BATCH).values["above_peak"]
 
 
 def test_an_engine_that_waits_for_the_card_has_no_launches_to_average():
@@ -69,6 +81,8 @@ def test_an_engine_that_waits_for_the_card_has_no_launches_to_average():
     answer = over_processes(unqueued, BATCH)
     assert answer.values["launch"] == {"queued": False}
     assert answer.values["images_per_second"] == pytest.approx(BATCH / 1.1e-3)
+    mixed = over_processes([answers[0], unqueued[1]], BATCH)
+    assert mixed.values["launch"] == {"queued": False}, "the mean holds the gaps of one"
 
 
 def test_what_went_wrong_in_one_process_went_wrong():
@@ -93,7 +107,7 @@ def test_a_run_times_each_case_in_as_many_processes_as_it_is_asked_for(tmp_path:
         assert len(medians) == 2
         assert row["values"]["latency_ms"]["p50"] == pytest.approx(sum(medians) / 2)
     log = (tmp_path / "output" / "logs" / "clip-text-onnxruntime-fp32.log").read_text()
-    asked = ["build", "speed", "speed", "accuracy"]
+    asked = ["build", "speed", "speed again", "accuracy"]
     assert [line for line in log.splitlines() if line.startswith("--- ")] == [
         f"--- clip-text-onnxruntime-fp32-b2: {question}" for question in asked
     ]
