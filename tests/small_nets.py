@@ -64,12 +64,12 @@ def export(network: nn.Module, example: torch.Tensor, path: Path, names: tuple[s
     return path
 
 
-def write_detector(path: Path, seed: int = 0) -> Path:
-    """`LoudDetector` as a graph: `images` [B, 3, 32, 32] → `output0` [B, 9, 16, 16]."""
+def write_detector(path: Path, seed: int = 0, side: int = 32) -> Path:
+    """`LoudDetector` as a graph: `images` [B, 3, side, side] → `output0` [B, 9, side / 2, side / 2]."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = LoudDetector()
-    return export(network, torch.zeros(2, 3, 32, 32), path, ("images", "output0"))
+    return export(network, torch.zeros(2, 3, side, side), path, ("images", "output0"))
 
 
 def image_feeds(count: int, seed: int, side: int = 32, name: str = "images") -> list[dict[str, np.ndarray]]:
