@@ -29,7 +29,7 @@ COUNTED_IMAGES = ("images with other objects", "flips")
 SHORTER = "shorter with copies than without"
 # A case's pictures and their tables take about 3.5 kB, a thumbnail 2: with more of them a full matrix with its
 # history would not stay below a megabyte.
-MOST_PICTURES = 64
+MOST_PICTURES = 56
 MOST_THUMBNAILS = 48
 OUTCOMES = {"error": "stopped with an error", "failed": "failed", "skipped": "did not run"}
 
