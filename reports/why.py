@@ -27,7 +27,7 @@ USUAL = "nothing unusual"
 # Details that count images of which the record shows some.
 COUNTED_IMAGES = ("images with other objects", "flips")
 SHORTER = "shorter with copies than without"
-# A case's pictures and their tables take about 3.5 kB, a thumbnail 2: with more of them a full matrix with its
+# A case's pictures and their tables take about 4 kB, a thumbnail 2: with more of them a full matrix with its
 # history would not stay below a megabyte.
 MOST_PICTURES = 56
 MOST_THUMBNAILS = 48

@@ -1,5 +1,6 @@
 """Networks that several test modules share. Made once a session; untrained unless they are the embedded ones."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(reason)
+
+
+@pytest.fixture
+def on_a_side_stream() -> Iterator[None]:
+    """The default stream cannot record a CUDA graph, and a case is not timed on it either."""
+    with torch.cuda.stream(torch.cuda.Stream()):
+        yield
 
 
 @pytest.fixture(scope="session")

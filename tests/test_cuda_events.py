@@ -1,6 +1,7 @@
 """The clock of a card without a card: what it asks, and when, of a simulated host and stream."""
 
 from collections.abc import Callable
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -168,3 +169,28 @@ def test_nothing_is_said_of_launches_that_cannot_be_told_apart():
     clock: Any = SimpleNamespace(queued=False)
     values = launch_values(SimpleNamespace(), clock, SimpleNamespace())  # type: ignore[arg-type]
     assert values == {"launch": {"queued": False}}
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("on_a_side_stream")
+def test_device_time_agrees_with_a_bare_loop():
+    """Within 3 %: the same launches between two events, counted by hand, no class of the suite around them."""
+    a = [torch.rand(4096, 4096, device="cuda") for _ in range(2)]
+
+    def work(x: torch.Tensor) -> torch.Tensor:
+        return x @ x
+
+    def bare() -> float:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for call in range(20):
+            work(a[call % 2])
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 20 * 1e-3
+
+    clock = CudaEventClock(work, a)
+    for call in range(40):
+        clock.timed_call(call)
+    by_clock = median(clock.timed_call(call) for call in range(60))
+    assert by_clock == pytest.approx(median(bare() for _ in range(5)), rel=0.03)

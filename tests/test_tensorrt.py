@@ -191,12 +191,6 @@ def no_module() -> torch.nn.Module:
     raise AssertionError("TensorRT eats graphs")
 
 
-@pytest.fixture
-def on_a_side_stream():
-    with torch.cuda.stream(torch.cuda.Stream()):
-        yield
-
-
 def _reference(graph: Path, example: torch.Tensor) -> torch.Tensor:
     from fixtures.backends.onnx_runtime import OrtEngine, open_session
 
@@ -253,66 +247,3 @@ def test_a_foreign_plan_and_a_wrong_batch_are_told(graphs: dict[str, Path], tmp_
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(BenchError, match="refuses the engine"):
         TrtEngine(path)
-
-
-@pytest.mark.gpu
-@pytest.mark.usefixtures("on_a_side_stream")
-def test_a_recorded_graph_answers_for_every_input_it_is_shown():
-    from fixtures.backends.cuda_graph import MAX_GRAPHS, GraphReplay
-
-    layer = torch.nn.Linear(8, 8, device="cuda")
-    streams = set()
-
-    def double(x: torch.Tensor) -> torch.Tensor:
-        streams.add(torch.cuda.current_stream())
-        with torch.no_grad():
-            return layer(x) * 2
-
-    replay = GraphReplay(double)
-    inputs = [torch.rand(4, 8, device="cuda") for _ in range(MAX_GRAPHS + 5)]
-    for x in inputs:
-        replay(x)
-    assert streams == {torch.cuda.current_stream()}, "recorded on the stream that replays"
-    for _ in range(2):
-        for x in inputs:
-            answer = replay(x).clone()
-            torch.cuda.synchronize()
-            torch.testing.assert_close(answer, double(x))
-
-
-def test_a_graph_is_recorded_where_it_is_replayed_but_for_the_default_stream(monkeypatch: pytest.MonkeyPatch):
-    from fixtures.backends import cuda_graph
-
-    monkeypatch.setattr(torch.cuda, "default_stream", lambda: "default")
-    for current, recording in (("default", None), ("side", "side")):
-        monkeypatch.setattr(torch.cuda, "current_stream", lambda current=current: current)
-        assert cuda_graph._recording_stream() == recording
-
-
-@pytest.mark.gpu
-@pytest.mark.usefixtures("on_a_side_stream")
-def test_device_time_agrees_with_a_bare_loop():
-    """Within 3 %: the same launches between two events, counted by hand, no class of the suite around them."""
-    from statistics import median
-
-    from fixtures.instruments.cuda_events import CudaEventClock
-
-    a = [torch.rand(4096, 4096, device="cuda") for _ in range(2)]
-
-    def work(x: torch.Tensor) -> torch.Tensor:
-        return x @ x
-
-    def bare() -> float:
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        for call in range(20):
-            work(a[call % 2])
-        end.record()
-        end.synchronize()
-        return start.elapsed_time(end) / 20 * 1e-3
-
-    clock = CudaEventClock(work, a)
-    for call in range(40):
-        clock.timed_call(call)
-    by_clock = median(clock.timed_call(call) for call in range(60))
-    assert by_clock == pytest.approx(median(bare() for _ in range(5)), rel=0.03)
