@@ -1,21 +1,19 @@
 """Options and hooks of the suite. Imports nothing heavy: `pytest-benchmark compare` loads this file too."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fixtures import ROOT
 from fixtures.errors import BenchError
-from fixtures.instruments.replay import ReplayTimer
-from fixtures.isolation.processes import CaseFailedError
-from fixtures.options import DEVICES, SUITES, Options
-from fixtures.run import BENCH, QUESTIONS, BenchRun, Entry
-from fixtures.terminal import closing_section, header_lines
+from fixtures.isolation.pool import CaseFailedError
+from fixtures.plan.options import DEVICES, SUITES, Options
+from fixtures.pytest_plugin.benchmark_replay import ReplayTimer
+from fixtures.pytest_plugin.session import BENCH, QUESTIONS, BenchRun, Entry
+from fixtures.pytest_plugin.terminal import closing_section, header_lines
 from reports.errors import ReportError
 
-pytest_plugins = ["fixtures.wiring"]
-
-ROOT = Path(__file__).parent
+pytest_plugins = ["fixtures.pytest_plugin.fixtures"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -25,17 +25,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from reports.compare.runs import compare, write
+from reports.compare.text import as_text
 from reports.errors import ReportError
-from reports.history import append, load
-from reports.history_table import history_table
-from reports.html import write_report
-from reports.job_summary import annotations, command, job_summary
-from reports.merge import RECORD, merge
-from reports.record import Recorder, last_session, read_rows
-from reports.rows import Row
-from reports.side_by_side import compare, write
-from reports.side_by_side_text import as_text
-from reports.since import Since, judge
+from reports.github.job_summary import annotations, command, job_summary
+from reports.history.session_regressions import Since, judge
+from reports.history.store import append, load
+from reports.history.text import history_table
+from reports.html.page import write_report
+from reports.record.merge import RECORD, merge
+from reports.record.schema import Row
+from reports.record.store import Recorder, last_session, read_rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

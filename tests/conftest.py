@@ -42,7 +42,7 @@ def detector_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded YOLOv8n as an FP32 graph for images of 640×640, where coordinates are large."""
     from fixtures.embedded.weights import load_yolo, yolo_path
     from fixtures.models.base import Weights
-    from fixtures.models.export import export_onnx
+    from fixtures.models.onnx_export import export_onnx
     from fixtures.models.yolo import YoloModel
 
     path = tmp_path_factory.mktemp("detector") / "fp32.onnx"

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fixtures import environment
-from fixtures.environment import keep_quiet, packages, torch_build
-
-ROOT = Path(__file__).parent.parent
+from fixtures import ROOT
+from fixtures.environment import collect
+from fixtures.environment.collect import keep_quiet, packages, torch_build
 
 
 @pytest.mark.parametrize(
@@ -21,13 +20,13 @@ ROOT = Path(__file__).parent.parent
 )
 def test_what_an_engine_may_come_from_is_recorded(package: str, monkeypatch: pytest.MonkeyPatch):
     """`pip install tensorrt-cu12` installs no package of the name tensorrt."""
-    monkeypatch.setattr(environment, "version", lambda name: "1.2.3" if name == package else "")
+    monkeypatch.setattr(collect, "version", lambda name: "1.2.3" if name == package else "")
     assert packages()[package] == "1.2.3"
 
 
 def test_what_is_absent_is_left_out(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(environment, "version", lambda _: "")
-    monkeypatch.setattr(environment, "torch_build", lambda: "")
+    monkeypatch.setattr(collect, "version", lambda _: "")
+    monkeypatch.setattr(collect, "torch_build", lambda: "")
     assert packages() == {}
 
 
@@ -37,7 +36,7 @@ def test_pytorch_is_recorded_with_the_cuda_it_is_built_for():
 
 
 def test_pytorch_is_read_and_not_imported():
-    code = "import sys; from fixtures.environment import packages; packages(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from fixtures.environment.collect import packages; packages(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
@@ -47,16 +46,16 @@ def test_a_pytorch_that_does_not_name_itself_keeps_the_version_of_its_metadata(
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").touch()
     spec = type("Spec", (), {"origin": str(tmp_path / "torch" / "__init__.py")})()
-    monkeypatch.setattr(environment.util, "find_spec", lambda _: spec)
+    monkeypatch.setattr(collect.util, "find_spec", lambda _: spec)
     assert torch_build() == "" and packages()["torch"] == metadata.version("torch")
-    monkeypatch.setattr(environment.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(collect.util, "find_spec", lambda _: None)
     assert torch_build() == ""
 
 
 @pytest.mark.parametrize("download", [True, False])
 def test_nothing_is_installed_or_reported_while_a_run_measures(download: bool, monkeypatch: pytest.MonkeyPatch):
     """`--suite real` may fetch weights and data; a package that Ultralytics installs would change what is measured."""
-    names = {*environment.QUIET, *environment.OFFLINE}
+    names = {*collect.QUIET, *collect.OFFLINE}
     for name in names:
         monkeypatch.delenv(name, raising=False)
     keep_quiet(download)
@@ -68,7 +67,8 @@ def test_nothing_is_installed_or_reported_while_a_run_measures(download: bool, m
 
 
 def test_ultralytics_heeds_the_switch():
-    code = "from fixtures.environment import keep_quiet; keep_quiet(True); from ultralytics.utils import AUTOINSTALL"
+    code = "from fixtures.environment.collect import keep_quiet as quiet; quiet(True)"
+    code += "; from ultralytics.utils import AUTOINSTALL"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print(AUTOINSTALL)"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from reports.history import append
-from reports.job_summary import job_summary
-from reports.record import Recorder
-from tests.report_rows import accuracy, case, end_row, session_row
+from fixtures import ROOT
+from reports.github.job_summary import job_summary
+from reports.history.store import append
+from reports.record.store import Recorder
+from tests.helpers.rows import accuracy, case, end_row, session_row
 
-ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 FAILING = [session_row(), accuracy(case("onnxruntime", "int8"), 0.9), end_row(1)]
 ROWS_FILE = "reports/runs/night/rows.jsonl"

@@ -1,0 +1,247 @@
+"""Rows in, one typed summary a case out: the figures that table, verdict, picture and page all share."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reports.analysis.consistency import engine_problems, reading_problems
+from reports.record.parsing import latency, launch, number
+from reports.record.ratio import Latency, Ratio, reaches, speed_ratio
+from reports.record.schema import Row
+from reports.record.store import last_session
+
+BASELINE_BACKEND = "pytorch"
+BASELINE_PRECISION = "fp32"
+DEFAULT_TOLERANCE = 0.02  # the project's promise: an engine keeps 98 % of the baseline's accuracy
+
+Answers = dict[str, Row]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One accuracy figure of an engine beside the baseline's figure."""
+
+    name: str
+    value: float | None
+    baseline: float | None
+    ratio: Ratio | None
+    gated: bool
+
+
+@dataclass(frozen=True)
+class CaseSummary:
+    """Everything that one session knows about one case."""
+
+    id: str
+    model: str
+    task: str
+    backend: str
+    precision: str
+    batch: int
+    answers: Answers
+    images_per_second: float | None
+    latency: Latency | None
+    launch: Latency | None  # the host's launches of a call on a card, where they were told apart
+    speedup: Ratio | None
+    metrics: tuple[Metric, ...]
+    gate: str  # "pass", "fail", "not judged" or "–"
+    status: str  # "passed", "failed", "error", "skipped"
+    problems: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Backend and precision: `onnxruntime INT8`."""
+        return f"{self.backend} {self.precision.upper()}"
+
+    @property
+    def launch_bound(self) -> bool:
+        """Whether the host takes longer to launch a call than the card to compute it."""
+        return bool(self.launch and self.latency and self.launch.p50_ms > self.latency.p50_ms)
+
+    @property
+    def pace(self) -> Latency | None:
+        """The time of one batch after the other for one caller: the slower of launches and `latency`.
+
+        What is compared and recommended: a card that waits for its host computes no faster for being quick.
+        """
+        return self.launch if self.launch_bound else self.latency
+
+    @property
+    def is_baseline(self) -> bool:
+        return (self.backend, self.precision) == (BASELINE_BACKEND, BASELINE_PRECISION)
+
+    @property
+    def refuted(self) -> tuple[str, ...]:
+        """The questions other than accuracy that failed: the engine, or its reading, is not what it should be."""
+        return tuple(name for name, row in self.answers.items() if row["outcome"] == "failed" and name != "accuracy")
+
+    @property
+    def sound(self) -> bool:
+        """Whether the case measured what its name says."""
+        return not self.problems and not self.refuted
+
+    @property
+    def gate_shown(self) -> str:
+        """The gate's word: accuracy's, but "fail" for a refuted engine, and "error" where a question crashed."""
+        return "fail" if self.refuted else "error" if self.status == "error" and self.gate != "fail" else self.gate
+
+    @property
+    def ran(self) -> bool:
+        """Whether anything was tried. A case that was only refused by the matrix did not run."""
+        return any(row["outcome"] != "skipped" for row in self.answers.values())
+
+    @property
+    def metric(self) -> Metric | None:
+        """The gated metric with the worst ratio, of equal ones the least certain; without a gated one, of all."""
+        candidates = [metric for metric in self.metrics if metric.gated] or self.metrics
+        return min(candidates, key=_worst, default=None)
+
+    def uncertain(self, least: float) -> Metric | None:
+        """Of the gated metrics that pass the one whose interval reaches furthest below `least`, if one does."""
+        if self.gate != "pass" or self.is_baseline:  # the baseline keeps what it has, by definition
+            return None
+        low = {metric.ratio.low: metric for metric in self.metrics if metric.gated and metric.ratio}
+        below = [each for each in low if each is not None and not reaches(each, least)]
+        return low[min(below)] if below else None
+
+    def values(self, question: str) -> Mapping[str, Any]:
+        """The values of one answer, empty where the question was not answered."""
+        row = self.answers.get(question)
+        return row["values"] if row else {}
+
+    def reasons(self) -> Iterator[tuple[str, str, str]]:
+        """(question, outcome, reason) of each answer that is not plain `passed`."""
+        for question, row in self.answers.items():
+            if row["outcome"] != "passed" or row.get("reason"):
+                yield question, row["outcome"], str(row.get("reason") or "no reason was recorded")
+
+
+def _worst(metric: Metric) -> tuple[float, float]:
+    if metric.ratio is None:
+        return math.inf, math.inf
+    return metric.ratio.value, metric.ratio.value if metric.ratio.low is None else metric.ratio.low
+
+
+def tolerance(rows: Sequence[Row]) -> float:
+    """The gate of this session: 0.02 asks for at least 98 % of the baseline."""
+    settings: Row = next((row["settings"] for row in rows if row["kind"] == "session"), {})
+    found = number(settings, "tolerance")
+    return DEFAULT_TOLERANCE if found is None else found
+
+
+def summarise(rows: Sequence[Row]) -> list[CaseSummary]:
+    """The cases of the last session in these rows, ordered by model and batch, then as they were run."""
+    rows = last_session(list(rows))
+    answers: dict[str, Answers] = {}
+    for row in rows:
+        if row["kind"] == "case":
+            # Popped first, so that a row that replaces an earlier one also takes its later place.
+            answers.setdefault(row["case"]["id"], {}).pop(row["question"], None)
+            answers[row["case"]["id"]][row["question"]] = row
+    least = 1 - tolerance(rows)
+    cases = [_summary(case_answers, least) for case_answers in answers.values()]
+    models = list(dict.fromkeys(case.model for case in cases))
+    cases.sort(key=lambda case: (models.index(case.model), case.batch))
+    baselines: dict[tuple[str, int], CaseSummary | None] = {}
+    for case in cases:
+        if (place := (case.model, case.batch)) not in baselines:
+            baselines[place] = reference_case(case, cases, BASELINE_BACKEND)
+    return [_with_speedup(case, baselines[case.model, case.batch]) for case in cases]
+
+
+def _summary(answers: Answers, least: float) -> CaseSummary:
+    case = next(iter(answers.values()))["case"]
+    speed, accuracy = answers.get("speed"), answers.get("accuracy")
+    metrics = _metrics(accuracy)
+    gate, problems = _gate(accuracy, metrics, least)
+    return CaseSummary(
+        id=str(case["id"]),
+        model=str(case["model"]),
+        task=str(case["task"]),
+        backend=str(case["backend"]),
+        precision=str(case["precision"]),
+        batch=int(case["batch"]),
+        answers=answers,
+        images_per_second=number(speed["values"], "images_per_second") if speed else None,
+        latency=latency(speed["values"]) if speed else None,
+        launch=launch(speed["values"]) if speed else None,
+        speedup=None,
+        metrics=metrics,
+        gate=gate,
+        status=_status(answers, gate),
+        problems=(
+            *problems,
+            *engine_problems(answers),
+            *reading_problems(speed, number(speed["values"], "share_of_peak") if speed else None),
+        ),
+    )
+
+
+def _metrics(accuracy: Row | None) -> tuple[Metric, ...]:
+    listed = accuracy["values"].get("metrics") if accuracy else None
+    metrics = []
+    for entry in listed if isinstance(listed, list) else []:
+        value = number(entry, "ratio")
+        ratio = None if value is None else Ratio(value, number(entry, "low"), number(entry, "high"))
+        metrics.append(
+            Metric(
+                name=str(entry.get("name")),
+                value=number(entry, "value"),
+                baseline=number(entry, "baseline"),
+                ratio=ratio,
+                gated=bool(entry.get("gated")),
+            )
+        )
+    return tuple(metrics)
+
+
+def _gate(accuracy: Row | None, metrics: Sequence[Metric], least: float) -> tuple[str, tuple[str, ...]]:
+    """The gate in a word, and what is wrong with how it was recorded.
+
+    A report must not show a pass beside a ratio that fails: the recorded outcome is checked against it.
+    """
+    if accuracy is None or accuracy["outcome"] == "error":
+        return "–", ()
+    if accuracy["outcome"] == "failed":
+        return "fail", ()
+    if accuracy["outcome"] == "skipped" or not accuracy["values"].get("judged"):
+        return "not judged", ()
+    gated = [metric for metric in metrics if metric.gated]
+    if not gated:
+        return "not judged", ("recorded as judged, but no gated metric was recorded",)
+    for metric in gated:
+        if metric.ratio is None or not reaches(metric.ratio.value, least):
+            shown = "unknown" if metric.ratio is None else f"{metric.ratio.value:.4f}"
+            return "fail", (f"recorded as passed, but the ratio of {metric.name} is {shown}",)
+    return "pass", ()
+
+
+def _status(answers: Answers, gate: str) -> str:
+    outcomes = {row["outcome"] for row in answers.values()}
+    if "error" in outcomes:
+        return "error"
+    if "failed" in outcomes or gate == "fail":
+        return "failed"
+    return "passed" if "passed" in outcomes else "skipped"
+
+
+def _with_speedup(case: CaseSummary, baseline: CaseSummary | None) -> CaseSummary:
+    if case.pace is None or baseline is None or baseline.pace is None:
+        return case
+    if case.is_baseline:
+        return replace(case, speedup=Ratio(1.0, 1.0, 1.0))  # by definition, not by measurement
+    speedup = speed_ratio(case.pace, baseline.pace)
+    if speedup is None:
+        mixed = f"timed by {case.pace.instrument}, the baseline by {baseline.pace.instrument}: no speed-up"
+        return replace(case, problems=(*case.problems, mixed))
+    return replace(case, speedup=speedup)
+
+
+def reference_case(case: CaseSummary, cases: Sequence[CaseSummary], backend: str) -> CaseSummary | None:
+    """The FP32 case of the same model and batch in this backend, if it was timed and is what its name says."""
+    for other in cases:
+        same = (other.model, other.batch) == (case.model, case.batch)
+        if same and (other.backend, other.precision) == (backend, BASELINE_PRECISION) and other.latency:
+            return other if other.sound else None
+    return None

@@ -1,0 +1,38 @@
+"""The exit status of a run, by what its rows say: a CI tells a closed gate from a crash by the number alone."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from reports.analysis.cases import summarise
+from reports.record.schema import Row
+
+
+class Status(IntEnum):
+    """0 and 1 mean what they mean to pytest, which itself uses 2 to 5; the larger ones are this suite's.
+
+    One run may have several troubles: the first of GATE_FAILED, CASE_LOST, SLOWER names it.
+    """
+
+    PASSED = 0
+    GATE_FAILED = 1
+    CASE_LOST = 6
+    SLOWER = 7
+
+
+def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
+    """What a session comes to, from all its rows; `worse`: its history says that something became so.
+
+    The last answer to a question counts: a resumed session asks again what went wrong.
+
+    GATE_FAILED: an engine lost too much accuracy, computes in another precision than asked for, gave a reading above
+    the card's peak, or the parts of its answer are not of one engine. CASE_LOST: a case crashed, hung, or stopped
+    with an error. SLOWER: the history confirms that something became worse, or a case that used to run is gone.
+    Unclear findings fail nothing.
+    """
+    cases = summarise(list(rows))
+    outcomes = {answer["outcome"] for case in cases for answer in case.answers.values()}
+    if "failed" in outcomes or any(case.problems for case in cases):
+        return Status.GATE_FAILED
+    if "error" in outcomes:
+        return Status.CASE_LOST
+    return Status.SLOWER if worse else Status.PASSED

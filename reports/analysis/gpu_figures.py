@@ -1,0 +1,113 @@
+"""What a case was measured to do on an NVIDIA card, beside its device time. On a CPU there is nothing of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.analysis.cases import CaseSummary
+from reports.record.parsing import latency, number
+from reports.record.ratio import Latency
+from reports.record.schema import Row
+
+# The figures whose column the page has only where a case fills it.
+OPTIONAL = ("launch", "end_to_end", "memory_bytes", "energy_mj", "share_of_peak")
+
+
+@dataclass(frozen=True)
+class CardFigures:
+    """One speed answer's figures of the card. None, empty or False is what was not recorded.
+
+    `launch` is what the host took to launch a call, `launches_repeated` how many calls were asked again because it
+    outlasted the wait, and `queued` False where the engine waits for the card, so that nothing can be launched ahead.
+    `end_to_end` is the latency by the host's clock, with the copies to the card and back. `memory_bytes` is the
+    highest use of the card minus that before the engine came, `energy_mj` millijoules an image, and `reasons` the
+    share of the samples in which the driver gave each reason for its clock. `repeats`: how often a throttled
+    measurement was done again. `foreign` is a sentence on other processes.
+    """
+
+    launch: Latency | None
+    launches_repeated: int
+    queued: bool | None
+    end_to_end: Latency | None
+    end_to_end_steady: bool | None
+    memory_bytes: float | None
+    energy_mj: float | None
+    energy_source: str
+    share_of_peak: float | None
+    peak_source: str
+    sm_clock_mhz: float | None
+    sm_clock_share: float | None
+    temperature_max_c: float | None
+    energy_power_w: float | None
+    reasons: dict[str, float]
+    throttled: bool
+    repeats: int
+    foreign: str
+
+
+def card_figures(case: CaseSummary) -> CardFigures:
+    """What the case's speed row says of the card; what has the wrong type counts as not recorded."""
+    speed = case.values("speed")
+    state, energy, end_to_end, launch = (_mapping(speed, key) for key in ("card", "energy", "end_to_end", "launch"))
+    joules, steady, reasons = number(energy, "joules_per_image"), end_to_end.get("steady"), _mapping(state, "reasons")
+    queued = launch.get("queued")
+    return CardFigures(
+        launch=case.launch,
+        launches_repeated=int(number(launch, "repeats") or 0),
+        queued=queued if isinstance(queued, bool) else None,
+        end_to_end=latency(end_to_end),
+        end_to_end_steady=steady if isinstance(steady, bool) else None,
+        memory_bytes=number(state, "memory_peak_bytes"),
+        energy_mj=None if joules is None else 1e3 * joules,
+        energy_source=str(energy.get("source") or ""),
+        share_of_peak=number(speed, "share_of_peak"),
+        peak_source=str(speed.get("peak_source") or ""),
+        sm_clock_mhz=number(state, "sm_clock_median_mhz"),
+        sm_clock_share=number(state, "sm_clock_share"),
+        temperature_max_c=number(state, "temperature_max_c"),
+        energy_power_w=number(energy, "mean_power_w"),
+        reasons={str(name): share for name in reasons if (share := number(reasons, name)) is not None},
+        throttled=state.get("throttled") is True,
+        repeats=int(number(speed, "throttled_retries") or 0),
+        foreign=str(state.get("foreign") or ""),
+    )
+
+
+def disturbed(case: CaseSummary) -> bool:
+    """Whether the card was throttled, or not alone for this case, while it was timed."""
+    card = card_figures(case)
+    return card.throttled or bool(card.foreign)
+
+
+def filled(cases: Iterable[CaseSummary]) -> frozenset[str]:
+    """Those of the `OPTIONAL` columns that at least one case fills."""
+    figures = [card_figures(case) for case in cases]
+    return frozenset(name for name in OPTIONAL if any(getattr(each, name) is not None for each in figures))
+
+
+def quantity(cases: Iterable[CaseSummary]) -> str:
+    """What the medians of these cases are: "device time", "end-to-end", or "" where they differ or do not say."""
+    said = {str(case.values("speed").get("quantity") or "") for case in cases if case.latency}
+    return said.pop().removesuffix(" latency") if len(said) == 1 else ""
+
+
+def speeds(cases: Sequence[CaseSummary]) -> str:
+    """What the speeds of these cases are, as a sentence; empty on a CPU, where there is one kind, and where they
+    differ."""
+    if any(case.launch for case in cases):
+        return (
+            "Speeds are what one caller gets, without the copies to the card and back: the slower of the work on the "
+            "card (device time) and the host's launches."
+        )
+    if quantity(cases) == "device time":
+        return "Speeds are device time: the work on the card, without the copies to it and back."
+    return ""
+
+
+def peak_sources(cases: Sequence[CaseSummary]) -> list[str]:
+    """Where the peaks come from that the shares are of."""
+    return list(dict.fromkeys(source for case in cases if (source := card_figures(case).peak_source)))
+
+
+def _mapping(values: Mapping[str, object], key: str) -> Row:
+    found = values.get(key)
+    return found if isinstance(found, dict) else {}

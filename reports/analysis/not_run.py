@@ -1,0 +1,95 @@
+"""What did not run, in few words: by reason, and within a reason by backend."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.analysis.cases import CaseSummary
+from reports.text.formatting import listed
+
+# A cell without its backend, and what its parts are called where all of them are meant.
+Cell = tuple[str, str, int]
+AXES = ("models", "precisions", "batches")
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """Questions that have one reason for having no answer. `question` is empty where a whole case did not run.
+
+    `where` names the cells in few words; `cases` has their ids.
+    """
+
+    outcome: str
+    question: str
+    reason: str
+    cases: tuple[str, ...]
+    where: str
+
+
+def unanswered(cases: Sequence[CaseSummary]) -> list[Unanswered]:
+    """The skipped and the crashed questions of these cases, crashes first, one entry a reason."""
+    groups: dict[tuple[str, str, str], list[CaseSummary]] = {}
+    for case in cases:
+        questions: dict[tuple[str, str], list[str]] = {}
+        for question, outcome, reason in case.reasons():
+            if outcome in ("skipped", "error"):
+                questions.setdefault((outcome, reason), []).append(question)
+        for (outcome, reason), asked in questions.items():
+            groups.setdefault((outcome, listed(each for each in asked if each != "matrix"), reason), []).append(case)
+    return [
+        Unanswered(outcome, asked, reason, tuple(case.id for case in found), described(found, cases))
+        for (outcome, asked, reason), found in sorted(groups.items(), key=lambda group: group[0][0])
+    ]
+
+
+def described(cases: Sequence[CaseSummary], everything: Sequence[CaseSummary]) -> str:
+    """Some of the cases of a matrix: `tensorrt, trtexec (INT8, all batches and models)`. A lone one by its id."""
+    if len(cases) == 1:
+        return cases[0].id
+    axes = _axes([_cell(case) for case in everything])
+    backends: dict[str, list[Cell]] = {}
+    for case in cases:
+        backends.setdefault(case.backend, []).append(_cell(case))
+    together: dict[str, list[str]] = {}
+    for backend, cells in backends.items():
+        scope = "; ".join(filter(None, (_scope(block, axes) for block in _blocks(list(dict.fromkeys(cells))))))
+        together.setdefault(scope, []).append(backend)
+    known = dict.fromkeys(case.backend for case in everything)
+    return "; ".join(
+        ("all backends" if len(names) == len(known) > 1 else ", ".join(names)) + (f" ({scope})" if scope else "")
+        for scope, names in together.items()
+    )
+
+
+def _cell(case: CaseSummary) -> Cell:
+    return case.model, case.precision, case.batch
+
+
+def _axes(cells: Sequence[Cell]) -> list[list[str | int]]:
+    return [list(dict.fromkeys(values)) for values in zip(*cells, strict=True)]
+
+
+def _blocks(cells: Sequence[Cell]) -> list[list[list[str | int]]]:
+    """The cells as blocks, each every combination of its models, precisions and batches."""
+    axes = _axes(cells)
+    if math.prod(map(len, axes)) == len(cells):
+        return [axes]
+    split = next(axis for axis, values in enumerate(axes) if len(values) > 1)
+    parts = ([cell for cell in cells if cell[split] == value] for value in axes[split])
+    return [block for part in parts for block in _blocks(part)]
+
+
+def _scope(block: Sequence[Sequence[str | int]], everything: Sequence[Sequence[str | int]]) -> str:
+    """`INT8, all batches and models`; an axis on which the matrix has one value only needs no word."""
+    words: list[str] = []
+    whole: list[str] = []
+    for axis, values, known in zip(AXES, block, everything, strict=True):
+        if len(values) == len(known):
+            whole += [axis] if len(known) > 1 else []
+        elif axis == "precisions":
+            words.append(listed(str(value).upper() for value in values))
+        else:
+            words.append(f"batch {listed(values)}" if axis == "batches" else listed(values))
+    # Models last: they are what a reader asks about least where all of them are meant.
+    whole.sort(key=("precisions", "batches", "models").index)
+    return ", ".join([*words, *([f"all {listed(whole)}"] if whole else [])])

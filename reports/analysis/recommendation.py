@@ -1,0 +1,216 @@
+"""Which engine to ship: for each model and batch the fastest that passes its gate, and why it is that one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, summarise, tolerance
+from reports.analysis.gpu_figures import disturbed
+from reports.analysis.int8_cost import int8_costs
+from reports.analysis.timing_quality import rough
+from reports.record.ratio import speed_ratio
+from reports.record.schema import Row
+from reports.record.store import last_session
+from reports.text.formatting import (
+    first_line,
+    gate_percent,
+    gate_sentence,
+    listed,
+    percent,
+    percent_interval,
+    significant,
+    times,
+    times_interval,
+)
+
+# Medians of one engine in two runs differ by about as much: engines that lie closer together are a tie.
+TIE = 1.03
+# Engines whose medians differ by more are none, however uncertain one of them is: nobody would take either.
+WIDEST_TIE = 1.05
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The answer for one model and batch. `engines` holds several names for a tie and none for no answer.
+
+    `int8` says what the fastest INT8 engine costs in accuracy, where one was judged.
+    """
+
+    model: str
+    batch: int
+    case_ids: tuple[str, ...]
+    engines: tuple[str, ...]
+    text: str
+    runner_up: str | None
+    int8: str | None
+
+    @property
+    def tie(self) -> bool:
+        return len(self.engines) > 1
+
+
+def recommend(rows: Sequence[Row]) -> list[Recommendation]:
+    """One recommendation per model and batch that was timed, in the order of the table."""
+    session = last_session(list(rows))
+    groups: dict[tuple[str, int], list[CaseSummary]] = {}
+    for case in summarise(session):
+        if case.latency is not None:
+            groups.setdefault((case.model, case.batch), []).append(case)
+    return [_choose(model, batch, cases, 1 - tolerance(session)) for (model, batch), cases in groups.items()]
+
+
+def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) -> Recommendation:
+    int8 = int8_costs(timed, least)
+
+    def none(text: str) -> Recommendation:
+        return Recommendation(model, batch, (), (), text, None, int8)
+
+    ranked = sorted(_comparable(timed), key=_p50)
+    judged = [case for case in ranked if case.gate in ("pass", "fail") and not case.is_baseline]
+    if not judged:
+        others = [case for case in ranked if not case.is_baseline]
+        if not others:
+            return none("Only the baseline was timed: there is nothing to choose from.")
+        said = "No engine's accuracy was judged: no recommendation."
+        sound = [case for case in ranked if case.status == "passed" and not case.problems]
+        doubtful = [case for case in ranked if case not in sound]
+        fastest = f" The fastest is {_with_speed(sound[0])}." if sound else ""
+        return none(said + fastest + (f" Not to be trusted: {_each_against(doubtful, least)}." if doubtful else ""))
+    eligible = [case for case in ranked if _may_ship(case)]
+    if not eligible:
+        return none(f"Nothing passes: no recommendation. Measured: {_each_against(ranked, least)}.")
+    best = eligible[0]
+    overlapping = [case for case in eligible if case is not best and _overlap(best, case)]
+    tied = [case for case in eligible if _p50(case) <= _p50(best) * (WIDEST_TIE if case in overlapping else TIE)]
+    rest = [case for case in eligible if case not in tied]
+    unclear = [case for case in overlapping if case not in tied]
+    faster = [case for case in ranked if _p50(case) < _p50(best) and case not in eligible]
+    sentences = [_tie(tied, least) if len(tied) > 1 else _justification(best, least)]
+    if unclear:
+        sentences.append(
+            f"{listed(_with_speed(case) for case in unclear)} may be as fast: the timing is too uncertain to say. "
+            "Run it again."
+        )
+    if any(rough(case) for case in tied):
+        sentences.append("Its timing was not steady: run it again before you rely on it.")
+    elif shaky := next((case for case in ranked if case.is_baseline and rough(case)), None):
+        alone = _on_the_card(best, shaky)
+        sentences.append(f"The baseline's timing was not steady, so that the speed-up is rough{alone}.")
+    if any(disturbed(case) for case in tied):
+        sentences.append("The card was throttled or not its own meanwhile: run it again on a free card.")
+    elif any(case.is_baseline and disturbed(case) for case in ranked):
+        sentences.append(
+            "The card was throttled or not its own while the baseline was timed, so that the speed-up is rough."
+        )
+    if faster:
+        sentences.append(f"Faster, but not to be shipped: {_each_against(faster, least)}.")
+    return Recommendation(
+        model=model,
+        batch=batch,
+        case_ids=tuple(case.id for case in tied),
+        engines=tuple(case.name for case in tied),
+        text=" ".join(sentences),
+        runner_up=_runner_up(rest[0], least) if rest else None,
+        int8=int8,
+    )
+
+
+def _comparable(timed: Sequence[CaseSummary]) -> list[CaseSummary]:
+    """The cases timed by one instrument, the baseline's if it was timed: host and device times do not rank."""
+    first = next((case for case in timed if case.is_baseline), timed[0])
+    assert first.latency is not None
+    instrument = first.latency.instrument
+    return [case for case in timed if case.latency is not None and case.latency.instrument == instrument]
+
+
+def _p50(case: CaseSummary) -> float:
+    assert case.pace is not None
+    return case.pace.p50_ms
+
+
+def _may_ship(case: CaseSummary) -> bool:
+    """Passed its gate, on the engine that was timed. The baseline needs no gate: it is what is promised."""
+    judged = case.gate == "pass" or (case.is_baseline and case.gate != "fail")
+    return judged and case.status == "passed" and not case.problems
+
+
+def _overlap(one: CaseSummary, other: CaseSummary) -> bool:
+    a, b = one.pace, other.pace
+    if a is None or b is None or a.high_ms is None or b.low_ms is None:
+        return False
+    return b.low_ms <= a.high_ms
+
+
+def _with_speed(case: CaseSummary) -> str:
+    speedup = f", {times(case.speedup.value)}" if case.speedup else ""
+    return f"{case.name} ({significant(case.images_per_second)} img/s{speedup})"
+
+
+def _runner_up(case: CaseSummary, least: float) -> str:
+    """`tensorrt FP16 (798 img/s, 4.56× (4.55–4.57)), which keeps 100.6 % (99.7–102.0) of the baseline's mAP50-95`."""
+    if case.is_baseline or case.speedup is None:
+        return _with_speed(case)
+    interval = times_interval(case.speedup)
+    faster = f"{times(case.speedup.value)}{f' ({interval})' if interval else ''}"
+    return f"{case.name}: {significant(case.images_per_second)} img/s, {faster}; it {gate_sentence(case, least)}"
+
+
+def _justification(case: CaseSummary, least: float) -> str:
+    if case.is_baseline:
+        return f"Nothing that passes is faster than {case.name} itself ({significant(case.images_per_second)} img/s)."
+    speed = f"{significant(case.images_per_second)} img/s"
+    if case.speedup:
+        interval = times_interval(case.speedup)
+        against = f"{BASELINE_BACKEND} FP32"
+        speed += f", {times(case.speedup.value)}{f' ({interval})' if interval else ''} the speed of {against}"
+    return f"The fastest that passes: {speed}; it {gate_sentence(case, least)}.{_doubt(case, least)}"
+
+
+def _tie(tied: Sequence[CaseSummary], least: float) -> str:
+    doubts = [case.name for case in tied if case.uncertain(least)]
+    doubt = f" The accuracy of {listed(doubts)} is not certain to hold." if doubts else ""
+    return (
+        f"A tie: {listed(_with_speed(case) for case in tied)} pass, and lie closer together than two runs of one "
+        f"engine may. Take the one that is easier to deploy, or that keeps more: {listed(map(_kept, tied))}; "
+        f"python -m fixtures.compare times two in turns.{doubt}"
+    )
+
+
+def _kept(case: CaseSummary) -> str:
+    ratio = case.metric.ratio if case.metric else None
+    return f"{case.name} {'is the baseline' if case.is_baseline else percent(ratio.value if ratio else None, 0.0)}"
+
+
+def _on_the_card(case: CaseSummary, baseline: CaseSummary) -> str:
+    """The speed-up of the work on the card, which keeps its level where the launches of the baseline do not."""
+    if not baseline.launch_bound or case.latency is None or baseline.latency is None:
+        return ""
+    ratio = speed_ratio(case.latency, baseline.latency)
+    return f"; of the work on the card alone it is {times(ratio.value)}" if ratio else ""
+
+
+def _doubt(case: CaseSummary, least: float) -> str:
+    metric = case.uncertain(least)
+    if metric is None:
+        return ""
+    what = (
+        "The interval" if metric == case.metric else f"The interval of {metric.name} ({percent_interval(metric.ratio)})"
+    )
+    return f" {what} reaches below {gate_percent(least)}: more evaluation images would make it certain."
+
+
+def _each_against(cases: Sequence[CaseSummary], least: float) -> str:
+    """The cases that may not be shipped, each with what stands against it."""
+    return "; ".join(f"{_with_speed(case)} {_against(case, least)}" for case in cases)
+
+
+def _against(case: CaseSummary, least: float) -> str:
+    if case.gate == "fail":
+        return f"fails its gate, it {gate_sentence(case, least)}"
+    if case.problems:
+        return f"cannot be trusted: {case.problems[0]}"
+    if case.refuted:
+        reason = case.answers[case.refuted[0]].get("reason") or "no reason was recorded"
+        return f"failed its {case.refuted[0]} question: {first_line(str(reason))}"
+    if case.status != "passed":
+        return f"ended as {case.status}"
+    return "was not judged"

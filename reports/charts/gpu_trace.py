@@ -1,0 +1,121 @@
+"""What the card did while a case was measured, as a small picture: clock, temperature and power over time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from markupsafe import Markup
+
+from reports.analysis.stationarity import TIME_LEFT, WINDOW_PX, WINDOWS
+from reports.charts.svg import polyline, svg, tag, text
+
+# As wide as the samples in the order of time, which stand above it.
+WIDTH, LEFT, RIGHT = 452, TIME_LEFT, TIME_LEFT + WINDOWS * WINDOW_PX
+STRIP_PX, GAP_PX, TOP = 26, 10, 8
+# (key of the trace, unit, the least span of its scale: a flat line stays flat, whatever its last digit does)
+STRIPS = (("sm_clock_mhz", "MHz", 60.0), ("temperature_c", "°C", 4.0), ("power_w", "W", 20.0))
+FEWEST = 3
+# So many pixels the words below the axis need, with those at its end beside them.
+WORDS_PX = 165
+TABLE_ROWS = 5
+
+Readings = Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The readings of a pass: the seconds of each since it began, and (unit, least span, values) of each figure."""
+
+    seconds: Sequence[float]
+    strips: Sequence[tuple[str, float, Readings]]
+
+
+def readable(trace: object) -> Trace | None:
+    """A recorded trace; None where there is nothing to draw."""
+    if not isinstance(trace, Mapping):
+        return None
+    seconds = _numbers(trace.get("seconds"))
+    strips = [(unit, least, _numbers(trace.get(key))) for key, unit, least in STRIPS]
+    drawn = [each for each in strips if len(each[2]) == len(seconds) and _known(each[2])]
+    times = _known(seconds)
+    if not drawn or len(times) < max(FEWEST, len(seconds)) or times[-1] <= times[0]:
+        return None
+    return Trace(times, drawn)
+
+
+def picture(trace: object, label: str, warmup_s: float | None = None) -> Markup | None:
+    """A strip for each figure that the driver told; what comes before `warmup_s` was not yet measured."""
+    found = readable(trace)
+    if found is None:
+        return None
+    first, last = found.seconds[0], found.seconds[-1]
+
+    def x(at: float) -> int:
+        return round(LEFT + (at - first) / (last - first) * (RIGHT - LEFT))
+
+    parts: list[Markup] = []
+    top = TOP
+    for unit, least, values in found.strips:
+        parts += _strip(values, unit, least, [x(at) for at in found.seconds], top)
+        top += STRIP_PX + GAP_PX
+    words = [(LEFT, "0 s", "start"), (RIGHT, f"{last:.1f} s", "end")]
+    if warmup_s is not None and first < warmup_s < last:
+        begun = x(warmup_s)
+        parts.append(tag("path", d=f"M{begun} {TOP}V{top - GAP_PX}", class_="begun"))
+        # The words stand where there is room for them, beside those at the ends.
+        words = [words[1], (min(begun, RIGHT - WORDS_PX), f"measured from {warmup_s:.1f} s", "start")]
+    parts += [text((at, top + 6), said, anchor) for at, said, anchor in words]
+    return svg(WIDTH, top + 10, *parts, class_="samples", role="img", aria_label=label)
+
+
+def table(trace: object) -> tuple[list[str], list[tuple[str, ...]]]:
+    """(units, lines) of the picture in figures: seconds since the pass began, and the readings then."""
+    found = readable(trace)
+    if found is None:
+        return [], []
+    last = len(found.seconds) - 1
+    places = dict.fromkeys(round(part * last / (TABLE_ROWS - 1)) for part in range(TABLE_ROWS))
+    lines = []
+    for place in places:
+        values = (strip[2][place] for strip in found.strips)
+        shown = ("–" if value is None else f"{value:.0f}" for value in values)
+        lines.append((f"{found.seconds[place]:.2f}", *shown))
+    return [unit for unit, _, _ in found.strips], lines
+
+
+def _strip(values: Readings, unit: str, least: float, xs: Sequence[int], top: int) -> list[Markup]:
+    """A line, broken where a reading is missing, and the figures of its lowest and highest point."""
+    known = _known(values)
+    low, high = min(known), max(known)
+    middle, span = (low + high) / 2, max(high - low, least)
+    points = [
+        None if value is None else (x, round(top + STRIP_PX / 2 - (value - middle) / span * STRIP_PX))
+        for x, value in zip(xs, values, strict=True)
+    ]
+    line = "".join(polyline(run) for run in _runs(points) if len(run) > 1)
+    ends = f"{low:.0f} {unit}" if round(low) == round(high) else f"{low:.0f}–{high:.0f} {unit}"
+    return [
+        tag("path", d=f"M{LEFT} {top + STRIP_PX}H{RIGHT}", class_="reach"),
+        tag("path", d=line, class_="line"),
+        text((RIGHT + 6, top + STRIP_PX / 2 + 4), ends, "start"),
+    ]
+
+
+def _runs(points: Sequence[tuple[int, int] | None]) -> Iterator[list[tuple[int, int]]]:
+    """The points between those that are missing. One on a flat stretch says nothing that its neighbours do not."""
+    for there, run in groupby(points, key=lambda point: point is not None):
+        if there:
+            found = [point for point in run if point is not None]
+            inner = zip(found, found[1:-1], found[2:], strict=False)
+            kept = [here for before, here, after in inner if not before[1] == here[1] == after[1]]
+            yield [found[0], *kept, *found[-1:]] if len(found) > 1 else found
+
+
+def _numbers(found: Any) -> list[float | None]:
+    listed = found if isinstance(found, list | tuple) else []
+    return [float(each) if isinstance(each, int | float) and not isinstance(each, bool) else None for each in listed]
+
+
+def _known(values: Readings) -> list[float]:
+    return [each for each in values if each is not None]

@@ -1,0 +1,245 @@
+"""Two runs of one machine side by side, for instance before and after an update of the driver: what changed in the
+environment, and what became of each case.
+
+Two runs, even an hour apart, differ by drift; `DRIFT` says so wherever the comparison is shown.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reports.analysis.cases import CaseSummary, summarise
+from reports.analysis.gpu_figures import card_figures
+from reports.compare.compatibility import as_equal_runs, changes, one_machine, one_quantity
+from reports.errors import ReportError
+from reports.findings.base import Finding
+from reports.history.session_regressions import FIGURES
+from reports.record.parsing import number
+from reports.record.ratio import Ratio, speed_ratio
+from reports.record.schema import Row
+from reports.record.store import last_session
+from reports.text import formatting
+from reports.text.formatting import first_line, place
+
+TEMPLATES = Path(__file__).parent.parent / "html" / "templates"
+FASTER, SLOWER, SAME, UNCLEAR, NOT_TIMED = "faster", "slower", "same", "unclear", "not timed"
+NOT_ASKED = "not asked"
+# What matters between two nights matters between two runs.
+LEAST = FIGURES["device time"].least
+LEAST_ACCURACY = FIGURES["accuracy ratio"].least
+DRIFT = (
+    "Two runs on one machine, even an hour apart, differ by drift: clocks, temperature, other work. The intervals say "
+    "how well each run knows its own median, not how far two equal runs lie apart. To tell a small difference from "
+    "drift, time the two engines in turns: python -m fixtures.compare A B."
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One case in both runs. `speed` is the ratio B over A of the speeds; `why` says why it gives no verdict.
+
+    `accuracy` is the share of the baseline's accuracy that is kept, B minus A.
+    """
+
+    before: CaseSummary
+    after: CaseSummary
+    speed: Ratio | None
+    verdict: str
+    why: str
+    accuracy: float | None
+
+    @property
+    def gate(self) -> str:
+        """The gate's word, or both where it changed."""
+        return _arrow(self.before.gate_shown, self.after.gate_shown)
+
+    def build(self, key: str) -> tuple[float | None, float | None]:
+        """A figure of both builds, A first."""
+        return number(self.before.values("build"), key), number(self.after.values("build"), key)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Run A (`before`) and run B (`after`) by their session rows; `changed` has (name, in A, in B).
+
+    `only_before` and `only_after` are the cases that ran in one of them, with what is known of the other.
+    """
+
+    before: Row
+    after: Row
+    machine: str
+    changed: tuple[tuple[str, str, str], ...]
+    pairs: tuple[Pair, ...]
+    only_before: tuple[tuple[CaseSummary, str], ...]
+    only_after: tuple[tuple[CaseSummary, str], ...]
+
+
+def compare(before: Sequence[Row], after: Sequence[Row]) -> SideBySide:
+    """The last sessions of two records. Raises `ReportError` where their figures are not of the same thing."""
+    one, other = (_session(name, rows) for name, rows in (("A", before), ("B", after)))
+    name = one_machine(one[0], other[0])
+    left, right = ({case.id: case for case in summarise(rows)} for rows in (one, other))
+    both = [(case, right[case.id]) for case in left.values() if case.ran and case.id in right and right[case.id].ran]
+    for pair in both:
+        one_quantity(*pair)
+    return SideBySide(
+        before=one[0],
+        after=other[0],
+        machine=name,
+        changed=changes(one, other),
+        pairs=tuple(_pair(*pair) for pair in both),
+        only_before=_only(left, right, "B"),
+        only_after=_only(right, left, "A"),
+    )
+
+
+def told(found: SideBySide) -> list[Finding]:
+    """What a reader has to know first: what broke, what is slower, then the rest."""
+
+    def of(verdict: str) -> list[CaseSummary]:
+        return [pair.after for pair in found.pairs if pair.verdict == verdict]
+
+    closed = [pair.after for pair in found.pairs if pair.after.gate_shown == "fail" != pair.before.gate_shown]
+    opened = [
+        pair.after for pair in found.pairs if pair.before.gate_shown == "fail" and pair.after.gate_shown == "pass"
+    ]
+    crashed = [pair.after for pair in found.pairs if pair.after.status == "error" != pair.before.status]
+    open_in_b = [
+        pair for pair in found.pairs if pair.after.gate not in ("pass", "fail") and pair.after.status != "error"
+    ]
+    unjudged = [pair.after for pair in open_in_b if pair.before.gate == "pass"]
+    less = [p.after for p in found.pairs if p.accuracy is not None and p.accuracy <= -LEAST_ACCURACY]
+    matters = f"by {100 * LEAST:g} % or more"
+    said = [
+        ("fail", "The gate fails in B and did not in A: {}.", closed),
+        ("fail", "Stopped with an error in B and did not in A: {}.", crashed),
+        ("fail", "Ran in A and could not in B: {}.", [case for case, why in found.only_before if why != NOT_ASKED]),
+        ("warn", f"Slower in B {matters}: {{}}.", of(SLOWER)),
+        ("warn", f"Keeps less accuracy in B, by {100 * LEAST_ACCURACY:g} points or more: {{}}.", less),
+        ("warn", "The gate passes in A, and B did not judge it: {}.", unjudged),
+        ("warn", "Unclear, the reason stands beside each: {}.", of(UNCLEAR)),
+        ("ok", "The gate passes in B and failed in A: {}.", opened),
+        ("ok", f"Faster in B {matters}: {{}}.", of(FASTER)),
+        ("ok", f"The same speed within {100 * LEAST:g} %: {{}}.", of(SAME)),
+        ("info", "Not timed in both: {}.", of(NOT_TIMED)),
+        ("info", "Ran in A and was not asked in B: {}.", [case for case, why in found.only_before if why == NOT_ASKED]),
+    ]
+    findings = [Finding(level, text.format(place(cases))) for level, text, cases in said if cases]
+    nothing = [Finding("warn", "No case ran in both runs: there is nothing to compare.")]
+    return findings if found.pairs else [*nothing, *findings]
+
+
+def render(found: SideBySide) -> str:
+    """The comparison as one page that needs nothing else; all text of the records is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for helper in (
+        formatting.significant,
+        formatting.times,
+        formatting.times_interval,
+        formatting.size,
+        formatting.counted,
+    ):
+        environment.filters[helper.__name__] = helper
+    environment.filters |= {"kept": kept, "points": points}
+    template = environment.get_template("side_by_side.html.j2")
+    only = (("A", found.only_before), ("B", found.only_after))
+    return template.render(found=found, findings=told(found), only=only, drift=DRIFT, missing=formatting.MISSING)
+
+
+def write(found: SideBySide, path: Path) -> None:
+    """Write the page whole or not at all. Raises `ReportError` where that cannot be done."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(render(found).encode("utf-8", "replace"))
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise ReportError(
+            f"{path}: cannot write the page: {error.strerror or error}",
+            mend="name another, writable file with --output, or leave it out: the text has the same figures",
+        ) from error
+
+
+def kept(case: CaseSummary) -> str:
+    """The share of the baseline's accuracy: `99.6 %`."""
+    ratio = case.metric.ratio if case.metric else None
+    return formatting.percent(ratio.value if ratio else None, 0.0)
+
+
+def points(difference: float | None) -> str:
+    """A difference of two percentages: `+0.3 points`."""
+    return formatting.MISSING if difference is None else f"{100 * difference:+.1f} points"
+
+
+def _session(name: str, rows: Sequence[Row]) -> Sequence[Row]:
+    session = last_session(list(rows))
+    if not session:
+        raise ReportError(f"record {name} holds no session", mend="give the rows of a benchmark run, from the first on")
+    return session
+
+
+def _pair(before: CaseSummary, after: CaseSummary) -> Pair:
+    speed = speed_ratio(after.latency, before.latency) if before.latency and after.latency else None
+    verdict, why = _judge(before, after, speed)
+    ratios = [case.metric.ratio for case in (before, after) if case.metric and case.metric.ratio]
+    same = before.metric and after.metric and before.metric.name == after.metric.name
+    accuracy = ratios[1].value - ratios[0].value if len(ratios) == 2 and same else None
+    return Pair(before, after, speed, verdict, why, accuracy)
+
+
+def _judge(before: CaseSummary, after: CaseSummary, speed: Ratio | None) -> tuple[str, str]:
+    """A verdict holds where the whole interval lies on one side of what matters, and a difference where it is larger
+    than what two equal runs may show."""
+    sides = (("A", before), ("B", after))
+    if speed is None:
+        return NOT_TIMED, "; ".join(f"{name}: {_why_idle(case)}" for name, case in sides if not case.latency)
+    if distrust := [f"{name}: {doubt}" for name, case in sides for doubt in _doubts(case)]:
+        return UNCLEAR, "; ".join(distrust)
+    if speed.low is None or speed.high is None:
+        return UNCLEAR, "no interval was recorded"
+    least, most = 1 / (1 + LEAST), 1 + LEAST
+    verdicts = {FASTER: speed.low >= most, SLOWER: speed.high <= least, SAME: least <= speed.low <= speed.high <= most}
+    verdict = next((verdict for verdict, holds in verdicts.items() if holds), UNCLEAR)
+    if verdict == UNCLEAR:
+        return UNCLEAR, f"the interval reaches across {100 * LEAST:g} %"
+    if verdict in (FASTER, SLOWER) and (spread := as_equal_runs(before, after, speed.value)):
+        return UNCLEAR, spread
+    return verdict, ""
+
+
+def _doubts(case: CaseSummary) -> list[str]:
+    card = card_figures(case)
+    doubts = [*case.problems, *(f"{question} failed" for question in case.refuted)]
+    doubts += ["not steady"] if case.values("speed").get("steady") is False else []
+    doubts += ["throttled"] if card.throttled else []
+    return [*doubts, *(["not alone on the card"] if card.foreign else [])]
+
+
+def _only(
+    here: Mapping[str, CaseSummary], there: Mapping[str, CaseSummary], name: str
+) -> tuple[tuple[CaseSummary, str], ...]:
+    """The cases that ran here and not there, and what the other run, `name`, says of them."""
+    found = [(case, there.get(case.id)) for case in here.values() if case.ran]
+    lost = [(case, other) for case, other in found if other is None or not other.ran]
+    return tuple((case, f"{name}: {_why_idle(other)}" if other else NOT_ASKED) for case, other in lost)
+
+
+def _why_idle(case: CaseSummary) -> str:
+    reason = next((reason for question, _, reason in case.reasons() if question in ("matrix", "build", "speed")), "")
+    return first_line(reason, 160) or "it was not timed"
+
+
+def _arrow(before: str, after: str) -> str:
+    return before if before == after else f"{before} → {after}"

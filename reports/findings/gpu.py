@@ -1,0 +1,73 @@
+"""What the card did to the figures of a session: throttled, or shared with others."""
+
+from collections.abc import Iterator, Sequence
+
+from reports.analysis.gpu_figures import CardFigures, card_figures
+from reports.findings.base import Finding, Session, together
+from reports.text.formatting import counted, listed, place
+
+# The clock event reasons of NVML (nvml.h) for which a card runs slower than it could. The others are a lack of
+# work, or how the card is set.
+HELD_BACK = {
+    "SwPowerCap": "its power limit",
+    "HwSlowdown": "heat or a lack of power",
+    "SwThermalSlowdown": "heat",
+    "HwThermalSlowdown": "heat",
+    "HwPowerBrakeSlowdown": "the power brake of the machine",
+}
+
+
+def throttled(seen: Session) -> Iterator[Finding]:
+    """Measurements on a card that was held back, and those that had to be repeated because of that."""
+    lasting, passing = [], []
+    for case in seen.cases:
+        card = card_figures(case)
+        if card.throttled:
+            again = f"still after {counted(card.repeats, 'repeat')}" if card.repeats else "and not measured again"
+            by = f"the card was throttled by {cause(card)}, {again}"
+            lasting.append((case, f"{by}: it can be faster than these times."))
+        elif card.repeats:
+            repeats = counted(card.repeats, "repeat")
+            passing.append((case, f"the card was throttled at first; what counts is the measurement after {repeats}."))
+    yield from together("warn", lasting)
+    yield from together("info", passing)
+
+
+def shared(seen: Session) -> Iterator[Finding]:
+    """Measurements during which other processes computed on the card."""
+    cases = [case for case in seen.cases if card_figures(case).foreign]
+    if not cases:
+        return
+    # Behind the colon stand the numbers of the processes and their memory, which differ from case to case.
+    said = dict.fromkeys(card_figures(case).foreign.partition(":")[0][:120].strip() for case in cases)
+    timed = sum(case.latency is not None for case in seen.cases)
+    which, where = (f"all {len(cases)}", "") if len(cases) == timed else (f"{len(cases)} of {timed}", place(cases))
+    rough = "take their times, memory and energy as rough" + (f": {where}" if where else "")
+    yield Finding("warn", f"Not alone on the card in {which} timings ({listed(said, most=3)}), {rough}.")
+
+
+def unhindered(seen: Session) -> Iterator[Finding]:
+    """That nothing was seen to hold the card back, in a sentence, where it was watched and nothing did."""
+    timed = [card_figures(case) for case in seen.cases if case.latency is not None]
+    watched = [card for card in timed if card.sm_clock_mhz is not None]
+    if not watched or any(card.throttled or card.repeats or card.foreign for card in timed):
+        return
+    where = f"all {len(watched)}" if len(watched) == len(timed) else f"{len(watched)} of {len(timed)}"
+    clocks = _span([card.sm_clock_mhz for card in watched if card.sm_clock_mhz is not None])
+    shares = [100 * card.sm_clock_share for card in watched if card.sm_clock_share is not None]
+    of_maximum = f" ({_span(shares)}\u202f% of its maximum)" if shares else ""
+    hottest = max((card.temperature_max_c for card in watched if card.temperature_max_c is not None), default=None)
+    at_most = "" if hottest is None else f", at most {hottest:.0f} °C"
+    told = f"{clocks} MHz{of_maximum}{at_most}"
+    yield Finding("info", f"No throttling and no other process was seen on the card in {where} timings: {told}.")
+
+
+def _span(values: Sequence[float]) -> str:
+    """`1980`, or `1200–1980` where they differ in whole numbers."""
+    return "–".join(dict.fromkeys(f"{value:.0f}" for value in (min(values), max(values))))
+
+
+def cause(card: CardFigures) -> str:
+    """What held the card back, the most frequent first."""
+    known = sorted((name for name in card.reasons if name in HELD_BACK), key=lambda name: -card.reasons[name])
+    return listed(dict.fromkeys(HELD_BACK[name] for name in known)) or "something that was not recorded"

@@ -1,0 +1,184 @@
+"""What a session proves and what it does not, as sentences in the order in which they matter."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from reports.analysis.cases import BASELINE_PRECISION, summarise, tolerance
+from reports.analysis.exit_status import Status
+from reports.analysis.tables import layers_text
+from reports.findings import gpu, timing
+from reports.findings.base import LEVELS, Finding, Session, together
+from reports.record.parsing import number
+from reports.record.ratio import reaches
+from reports.record.schema import Row
+from reports.record.store import last_session
+from reports.text.formatting import counted, first_line, gate_percent, gate_sentence, in_short, listed, place
+
+# An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
+COMPUTES_IN_FP32 = re.compile(r"\b(comput|execut|run)\w*\s+(\w+\s+)?in\s+fp32", re.IGNORECASE)
+
+# Exit statuses of pytest (pytest.ExitCode).
+INTERRUPTED, INTERNAL_ERROR, NO_TESTS = 2, 3, 5
+
+
+def find(rows: Sequence[Row], also: Sequence[Finding] = ()) -> list[Finding]:
+    """The findings of the last session in `rows`, in the order of `LEVELS`. Always at least one.
+
+    `also` are findings that the rows alone cannot tell, such as what a history says of them.
+    """
+    session = last_session(list(rows))
+    seen = Session(session, summarise(session), 1 - tolerance(session))
+    found = [finding for check in CHECKS for finding in check(seen)]
+    if not any(finding.level == "fail" for finding in found):
+        worse = any(finding.level == "fail" for finding in also)
+        found += _nothing_failed(seen, "Nothing failed in this run by itself." if worse else "Nothing failed.")
+    found += also
+    return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+
+
+def _ending(seen: Session) -> Iterator[Finding]:
+    if torn := [row["line"] for row in seen.rows if row["kind"] == "torn"]:
+        yield Finding("warn", f"The record was cut off in the middle of line {torn[0]}; that row is lost.")
+    end = next((row for row in reversed(seen.rows) if row["kind"] == "end"), None)
+    if end is None:
+        yield Finding("fail", "This run did not finish: it shows what was measured before it stopped.")
+        return
+    status = end.get("exit_status")
+    if status == INTERRUPTED:
+        yield Finding("warn", "This run was interrupted: it shows what was measured until then.")
+    elif status == INTERNAL_ERROR:
+        yield Finding("fail", "This run ended with an internal error of pytest: see the terminal's log.")
+    elif status == NO_TESTS and seen.cases:
+        yield Finding("fail", "Nothing that was asked for can run on this machine.")
+    elif status == Status.SLOWER:
+        yield Finding("info", "This run ended with exit status 7: its history said that something became worse.")
+    elif status and not any(case.status in ("failed", "error") or case.problems for case in seen.cases):
+        yield Finding("fail", f"This run ended with exit status {status}, but no row says why: see the log.")
+
+
+def _errors(seen: Session) -> Iterator[Finding]:
+    """Crashes, and failures other than that of the accuracy gate."""
+    said = []
+    for case in seen.cases:
+        for question, outcome, reason in case.reasons():
+            if outcome == "error":
+                said.append((case, f"the {question} question stopped with an error: {first_line(reason)}"))
+            elif outcome == "failed" and question != "accuracy":
+                said.append((case, f"the {question} question failed: {first_line(reason)}"))
+    yield from together("fail", said)
+
+
+def _gate_failures(seen: Session) -> Iterator[Finding]:
+    said = []
+    for case in seen.cases:
+        if case.gate != "fail":
+            continue
+        text = f"fails its gate: {gate_sentence(case, seen.least)}; {gate_percent(seen.least)} is asked."
+        ratio = case.metric.ratio if case.metric else None
+        if ratio is None or reaches(ratio.value, seen.least):
+            reason = str(case.answers["accuracy"].get("reason") or "no reason was recorded")
+            text = f"fails its gate: {first_line(reason)}"
+        elif ratio.high is not None and ratio.high >= seen.least:
+            text += " The interval reaches the gate: more evaluation images would decide."
+        said.append((case, text))
+    yield from together("fail", said)
+
+
+def _problems(seen: Session) -> Iterator[Finding]:
+    said = [(case, problem) for case in seen.cases for problem in case.problems]
+    yield from together("fail", said)
+
+
+def _silent_fp32(seen: Session) -> Iterator[Finding]:
+    """An engine whose layers or notes say that it computes in FP32 although less was asked for."""
+    said = []
+    for case in seen.cases:
+        if case.precision == BASELINE_PRECISION or "build" in case.refuted:  # then it was said as a failure
+            continue
+        build = case.values("build")
+        layers = build.get("layers")
+        told = [str(note) for note in build.get("notes") or [] if COMPUTES_IN_FP32.search(str(note))]
+        asked = case.precision.upper()
+        # "fp16 or int8": the engine may be either.
+        computing = isinstance(layers, dict) and any(
+            number(layers, precision) for precision in layers if case.precision in str(precision).split(" or ")
+        )
+        if told:
+            said.append((case, f"{'only partly' if computing else 'not really'} {asked}: {first_line(told[0])}"))
+        elif isinstance(layers, dict) and layers and not computing:
+            said.append((case, f"not really {asked}: its layers compute in {layers_text(layers)}."))
+    yield from together("warn", said)
+
+
+def _not_certain(seen: Session) -> Iterator[Finding]:
+    """Engines that pass, but might not on other images, beside what the same images say for certain of the others."""
+    by_images: dict[int, list[str]] = {}
+    rest = False
+    for model in dict.fromkeys(case.model for case in seen.cases):
+        passed = [case for case in seen.cases if case.model == model and case.gate == "pass" and not case.is_baseline]
+        uncertain = [case for case in passed if case.uncertain(seen.least)]
+        rest = rest or len(uncertain) < len(passed)
+        if uncertain:
+            every = 1 < len(uncertain) == len(passed)
+            images = int(number(uncertain[0].values("accuracy"), "evaluation_images") or 0)
+            by_images.setdefault(images, []).append(f"every engine of {model}" if every else place(uncertain))
+    if by_images:
+        least = gate_percent(seen.least)
+        said = "; ".join(f"{listed(cases)} on {counted(images, 'image')}" for images, cases in by_images.items())
+        others = " The other engines that pass are certain on the same images." if rest else ""
+        yield Finding("warn", f"Not certain to keep {least} (the interval reaches below it): {said}.{others}")
+
+
+def _not_judged(seen: Session) -> Iterator[Finding]:
+    said = []
+    for case in seen.cases:
+        if case.gate == "not judged" and not case.problems:
+            reason = str(case.answers["accuracy"].get("reason") or "accuracy was not judged")
+            said.append((case, first_line(reason)))
+    yield from together("info", said)
+
+
+def _did_not_run(seen: Session) -> Iterator[Finding]:
+    """How many did not run, and for which reasons in short: the section of that name has them in full."""
+    reasons: dict[str, int] = {}
+    for case in (case for case in seen.cases if not case.ran):
+        for reason in dict.fromkeys(in_short(reason) for _, _, reason in case.reasons()):
+            reasons[reason] = reasons.get(reason, 0) + 1
+    if reasons:
+        idle = sum(not case.ran for case in seen.cases)
+        frequent = sorted(reasons, key=lambda reason: -reasons[reason])
+        said = listed((f"{reasons[reason]} ({reason})" for reason in frequent), most=5)
+        yield Finding("info", f"{counted(idle, 'case')} did not run: {said}.", place="unanswered")
+
+
+def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
+    """The one good line, or why there is none. Only asked when no check found a failure."""
+    if not any(case.ran for case in seen.cases):
+        yield Finding("warn", "Nothing was measured in this run.")
+    elif passed := [case for case in seen.cases if case.gate == "pass"]:
+        kept = f"at least {gate_percent(seen.least)} of the FP32 baseline's accuracy"
+        which = "The one judged case keeps" if len(passed) == 1 else f"All {len(passed)} judged cases keep"
+        yield Finding("ok", f"{nothing} {which} {kept}.")
+    else:
+        yield Finding("ok", f"{nothing} Accuracy was not judged in this run.")
+
+
+CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
+    _ending,
+    _errors,
+    _gate_failures,
+    _problems,
+    timing.slower,
+    _silent_fp32,
+    timing.not_steady,
+    timing.moving,
+    timing.impossible,
+    timing.launch_bound,
+    gpu.throttled,
+    gpu.shared,
+    gpu.unhindered,
+    timing.no_baseline,
+    _not_certain,
+    _not_judged,
+    _did_not_run,
+)

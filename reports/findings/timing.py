@@ -1,0 +1,112 @@
+"""What the timings of a session prove and what they do not, as sentences of the verdict."""
+
+from collections.abc import Iterator
+
+from reports.analysis.cases import BASELINE_BACKEND, BASELINE_PRECISION, CaseSummary, reference_case
+from reports.analysis.timing_quality import moved, rough, shorter_end_to_end, unsteady
+from reports.findings.base import Finding, Session
+from reports.record.ratio import Ratio, speed_ratio
+from reports.text.formatting import counted, listed, place, times, times_interval
+
+# So many engines are named; of more, how many there are.
+MOST_NAMED = 12
+OWN, BASELINE = "the same engine's FP32", f"{BASELINE_BACKEND} FP32"
+# Levels that moved while they were measured did so by up to 1.8 (the published run): who takes twice as long is slower.
+BEYOND_DOUBT = 0.5
+
+
+def slower(seen: Session) -> Iterator[Finding]:
+    """Lower precision that did not pay: against the same backend's FP32, else against the baseline.
+
+    What is only seen through a timing that is rough is told as unclear, with its figure.
+    """
+    lost: dict[tuple[str, str, str], dict[str, list[tuple[str, int]]]] = {}
+    unclear: dict[str, list[str]] = {}
+    for case in seen.cases:
+        if case.precision == BASELINE_PRECISION or case.latency is None:
+            continue
+        doubt = ("", "")
+        for backend in dict.fromkeys((case.backend, BASELINE_BACKEND)):
+            reference = reference_case(case, seen.cases, backend)
+            ratio = speed_ratio(case.pace, reference.pace) if case.pace and reference and reference.pace else None
+            if reference is None or ratio is None:
+                continue
+            against = OWN if backend == case.backend else BASELINE
+            most = ratio.value if ratio.high is None else ratio.high
+            less = most < 1
+            uncertain = most >= BEYOND_DOUBT and (rough(case) or rough(reference))
+            if less and not uncertain:
+                engines = lost.setdefault((case.model, case.precision.upper(), against), {})
+                engines.setdefault(case.backend, []).append((times(ratio.value), case.batch))
+                doubt = ("", "")
+                break
+            if not doubt[0] and (less or (ratio.low is not None and ratio.low <= 1)):
+                doubt = (against, _figure(case, ratio, uncertain))
+        if doubt[0]:
+            unclear.setdefault(doubt[0], []).append(doubt[1])
+    for (model, precision, against), engines in lost.items():
+        said = [
+            f"{engine} {listed(ratio for ratio, _ in found)} (batch {listed(batch for _, batch in found)})"
+            for engine, found in engines.items()
+        ]
+        yield Finding("warn", f"{model}: {precision} is slower than {against} on this machine: {listed(said)}.")
+    for against, figures in unclear.items():
+        yield Finding("info", f"No clear gain over {against}: {listed(figures, most=MOST_NAMED)}.")
+
+
+def _figure(case: CaseSummary, ratio: Ratio, uncertain: bool) -> str:
+    """`clip-image torch-compile FP16, batch 8, 1.02× (1.00–1.08)`."""
+    interval = times_interval(ratio)
+    words = f"{case.model} {case.name}, batch {case.batch}, {times(ratio.value)}"
+    said = [*([interval] if interval else []), *(["a rough timing"] if uncertain else [])]
+    return f"{words} ({', '.join(said)})" if said else words
+
+
+def not_steady(seen: Session) -> Iterator[Finding]:
+    """Timings whose warm-up never ended."""
+    timed = [case for case in seen.cases if case.latency]
+    if found := [case for case in timed if unsteady(case)]:
+        what = f"{len(found)} of {counted(len(timed), 'timing')} did not become steady, take them as rough"
+        yield Finding("warn", f"{what}: {place(found)}.")
+
+
+def moving(seen: Session) -> Iterator[Finding]:
+    """Timings that ended, but whose level moved or whose calls spread."""
+    timed = [case for case in seen.cases if case.latency]
+    if found := [case for case in timed if not unsteady(case) and moved(case)]:
+        what = f"{len(found)} of {counted(len(timed), 'timing')} moved or spread while they were measured"
+        yield Finding("warn", f"{what}, take them as rough: {place(found, most=MOST_NAMED)}.")
+
+
+def launch_bound(seen: Session) -> Iterator[Finding]:
+    """Engines that could do more than one caller gets out of them."""
+    timed = [case for case in seen.cases if case.launch]
+    if found := [case for case in timed if case.launch_bound]:
+        # Launches seldom keep a level: the names are often those that stand in the warning already.
+        known = found == [case for case in seen.cases if case.latency and (unsteady(case) or moved(case))]
+        which = f"{len(found)} of {counted(len(timed), 'timing')}{', the rough ones,' if known else ''}"
+        are = "is" if len(found) == 1 else "are"
+        why = "the card waits for its host, and the speed is the host's; a CUDA graph launches at once"
+        where = "" if known else f": {place(found, most=MOST_NAMED)}"
+        yield Finding("info", f"{which} {are} bound by the launches ({why}){where}.")
+
+
+def impossible(seen: Session) -> Iterator[Finding]:
+    """Calls that took less with their copies than without."""
+    if found := [case for case in seen.cases if shorter_end_to_end(case)]:
+        what = f"{counted(len(found), 'timing')} {'is' if len(found) == 1 else 'are'} shorter with copies than without"
+        why = "bound by the host's launches, whose level moved meanwhile: read both as rough"
+        yield Finding("warn", f"{what} ({why}): {place(found, most=MOST_NAMED)}.")
+
+
+def no_baseline(seen: Session) -> Iterator[Finding]:
+    """Cases without a speed-up, because what it would be over is missing or not what it should be."""
+    unsound = {(case.model, case.batch) for case in seen.cases if case.is_baseline and not case.sound}
+    missing: dict[tuple[str, str], list[int]] = {}
+    for case in seen.cases:
+        if case.latency and not reference_case(case, seen.cases, BASELINE_BACKEND):
+            why = "cannot be trusted" if (case.model, case.batch) in unsound else "was not timed"
+            missing.setdefault((case.model, why), []).append(case.batch)
+    for (model, why), batches in missing.items():
+        where = f"{model}, batch {listed(dict.fromkeys(batches))}"
+        yield Finding("warn", f"{where}: no speed-up, because {BASELINE} {why} in this run.")

@@ -1,0 +1,216 @@
+"""The history of a machine: one small file for each GPU model and driver, to which every session is appended.
+
+A file is JSON lines: what the file is, then for each session its environment and one line a case. A CI can carry
+the folder as an artifact or a cache; no server is needed. Figures that are not to be trusted (a failed, skipped,
+crashed or unsteady case) are kept as what they are, and `trusted` columns keep them out of every baseline. Raw
+samples stay in the record of the session.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+from reports.analysis.cases import CaseSummary, summarise
+from reports.analysis.gpu_figures import card_figures, disturbed
+from reports.errors import ReportError
+from reports.history.file_format import SCHEMA, read_lines, replace_file, set_aside
+from reports.history.thresholds import read_thresholds
+from reports.record.parsing import number
+from reports.record.schema import Row
+from reports.record.store import last_session
+
+SUFFIX = ".history.jsonl"
+
+COLUMNS = {
+    "device": "string",
+    "session": "string",
+    "at": "string",
+    "commit": "string",
+    "environment": "object",
+    "case": "string",
+    "model": "string",
+    "backend": "string",
+    "precision": "string",
+    "batch": "Int64",
+    "status": "string",
+    "gate": "string",
+    "reason": "string",
+    "images_per_second": "Float64",
+    "device_p50_ms": "Float64",
+    "device_p50_low_ms": "Float64",
+    "device_p50_high_ms": "Float64",
+    "end_to_end_p50_ms": "Float64",
+    "end_to_end_p50_low_ms": "Float64",
+    "end_to_end_p50_high_ms": "Float64",
+    "accuracy_metric": "string",
+    "accuracy_ratio": "Float64",
+    "accuracy_low": "Float64",
+    "accuracy_high": "Float64",
+    "build_seconds": "Float64",
+    "known_timings_build_seconds": "Float64",
+    "size_bytes": "Float64",
+    "trusted": "boolean",
+    "trusted_speed": "boolean",
+    "trusted_end_to_end": "boolean",
+    "thresholds": "object",
+}
+
+
+def append(folder: str | os.PathLike[str], rows: Sequence[Row]) -> Path:
+    """Add the last session of a record to the history in `folder`, and return the file that has it.
+
+    Appending a session again adds only what is new (a resumed run, another shard). The file is replaced as a
+    whole, so that a crash leaves the old or the new one; appending processes wait for each other. Raises
+    `ReportError`: where the file is not such a history, which is then renamed and never written to; where the
+    rows hold no session; where the disk refuses.
+    """
+    lines = session_lines(rows)
+    head, own = lines[0], lines[1:]
+    path = Path(folder) / file_name(head["device"], head["driver"])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            known = read_lines(path) if path.exists() else [head]
+            if isinstance(known, str):
+                raise set_aside(path, known)
+            new = [line for line in own if line not in known]
+            if new:
+                replace_file(path, [*known, *new])
+    except OSError as error:
+        raise ReportError(
+            f"{path}: cannot write the history: {error.strerror or error}",
+            mend="name a folder that can be written to and has room; what was there is unchanged",
+        ) from error
+    return path
+
+
+def load(folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """All files of a folder as one frame, with the columns of `COLUMNS`: one line a session and case, by time.
+
+    `environment` is a dict of names to versions, `thresholds` one of columns to the least change that matters for
+    this case, as the folder's `thresholds.toml` has them (`reports.history.thresholds`). Of a case that a session holds
+    twice the last line counts. An empty or missing folder gives an empty frame. Raises `ReportError` for a file
+    that is no history, and for thresholds that are none; nothing is renamed, as the folder may be someone else's.
+    """
+    thresholds = read_thresholds(folder)
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for path in sorted(Path(folder).glob(f"*{SUFFIX}")):
+        try:
+            lines = read_lines(path)
+        except OSError as error:
+            raise ReportError(f"{path}: cannot read the history: {error}", mend="make it readable") from error
+        if isinstance(lines, str):
+            raise ReportError(
+                f"{path}: not a history of this suite: {lines}", mend="move the file away, or restore an older copy"
+            )
+        device, sessions = lines[0]["device"], {line["session"]: line for line in lines if line["kind"] == "session"}
+        for line in lines:
+            if line["kind"] == "case" and line["session"] in sessions:
+                # Popped first, so that the later line also takes the later place.
+                found.pop((device, line["session"], line["case"]), None)
+                found[device, line["session"], line["case"]] = {"device": device, **sessions[line["session"]], **line}
+                found[device, line["session"], line["case"]]["thresholds"] = thresholds.of(line["case"])
+    frame = pd.DataFrame(
+        {name: pd.Series([line.get(name) for line in found.values()], dtype=kind) for name, kind in COLUMNS.items()}
+    )
+    return frame.sort_values(["at", "session"], kind="stable", ignore_index=True)
+
+
+def file_name(device: str, driver: str) -> str:
+    """`nvidia-h200--580.95.05.history.jsonl`: letters, digits, dots and dashes only."""
+    parts = [re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.") for part in (device, driver)]
+    return "--".join(part or "unknown" for part in parts) + SUFFIX
+
+
+def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The lines that a history keeps of the last session in `rows`: the file's head, the session, its cases."""
+    session = next((row for row in last_session(list(rows)) if row["kind"] == "session"), None)
+    if session is None:
+        raise ReportError("these rows hold no session", mend="give the rows of a benchmark record")
+    found = session["environment"]
+    card = found.get("card") if isinstance(found.get("card"), dict) else {}
+    on_card = str(session["settings"].get("device", "")).lower() != "cpu" and found.get("gpu")
+    device, driver = str(found["gpu"] if on_card else found.get("cpu") or "cpu"), ""
+    if on_card:
+        driver = str((card or {}).get("driver") or "")
+    # What stands on every line of a file must not differ between the sessions of one night's shards.
+    return [
+        {"kind": "history", "schema": SCHEMA, "device": device, "driver": driver or ("unknown" if on_card else "cpu")},
+        {
+            "kind": "session",
+            "session": session["session"],
+            "at": session["at"],
+            "commit": found.get("commit"),
+            "environment": _environment(session, driver),
+        },
+        *(_case_line(session["session"], case) for case in summarise(rows)),
+    ]
+
+
+def _environment(session: Row, driver: str) -> dict[str, str]:
+    """Everything beside the commit that may move a figure, name by name: versions, driver, weights."""
+    found = session["environment"]
+    packages = found.get("packages")
+    named = dict(packages) if isinstance(packages, dict) else {}
+    named |= {name: found.get(name) for name in ("python", "platform", "cpu", "cores")} | {"driver": driver}
+    for name, part in session["suite"].items():
+        if isinstance(part, dict) and part.get("sha256"):
+            named[f"{name} weights"] = str(part["sha256"])[:12]
+    return {name: str(value) for name, value in sorted(named.items()) if value}
+
+
+def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
+    speed, build = case.values("speed"), case.values("build")
+    card, metric = card_figures(case), case.metric
+    timed = case.latency
+    on_card = speed.get("quantity") == "device time"
+    end_to_end = card.end_to_end if on_card else timed
+    ratio = metric.ratio if metric else None
+    # A failed gate is told by the gate. Nothing of a case that failed, crashed or contradicts itself is a baseline.
+    trusted = case.status == "passed" and not case.problems
+    answer = case.answers.get("speed")
+    passed = bool(answer and answer["outcome"] == "passed")
+    alone, steady = not disturbed(case), speed.get("steady") is True
+    end_to_end_steady = card.end_to_end_steady is True if on_card else steady
+    return {
+        "kind": "case",
+        "session": session,
+        "case": case.id,
+        **{name: getattr(case, name) for name in ("model", "backend", "precision", "batch", "status")},
+        "gate": case.gate_shown,
+        "reason": "; ".join(f"{question} {outcome}: {reason}" for question, outcome, reason in case.reasons()) or None,
+        "images_per_second": case.images_per_second,
+        **_p50("device", timed if on_card else None),
+        **_p50("end_to_end", end_to_end),
+        "accuracy_metric": metric and metric.name,
+        "accuracy_ratio": ratio and ratio.value,
+        "accuracy_low": ratio and ratio.low,
+        "accuracy_high": ratio and ratio.high,
+        "known_timings_build_seconds" if number(build, "known_timings_bytes") else "build_seconds": (
+            None if build.get("cached") else number(build, "build_seconds")
+        ),
+        "size_bytes": number(build, "size_bytes"),
+        "trusted": trusted,
+        "trusted_speed": trusted and passed and alone and steady,
+        "trusted_end_to_end": trusted and passed and _end_to_end_alone(speed, alone) and end_to_end_steady,
+    }
+
+
+def _end_to_end_alone(speed: Mapping[str, Any], alone: bool) -> bool:
+    """Whether the second clock had the card to itself, at its full clock. What the card did then stands beside it.
+
+    Records of earlier versions tell of the first clock alone; `alone` is what that says.
+    """
+    found = speed.get("end_to_end")
+    state = found.get("card") if isinstance(found, Mapping) else None
+    return not (state.get("throttled") or state.get("foreign")) if isinstance(state, Mapping) else alone
+
+
+def _p50(clock: str, found: Any) -> dict[str, float | None]:
+    names = {"p50_ms": f"{clock}_p50_ms", "low_ms": f"{clock}_p50_low_ms", "high_ms": f"{clock}_p50_high_ms"}
+    return {column: getattr(found, field) if found else None for field, column in names.items()}

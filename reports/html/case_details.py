@@ -1,0 +1,227 @@
+"""Why a case has the figures that it has: what its rows say beyond the tables, in words and one small picture."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from markupsafe import Markup
+
+from reports.analysis.cases import CaseSummary
+from reports.analysis.gpu_figures import card_figures
+from reports.analysis.run_time import case_seconds
+from reports.analysis.stationarity import Movement, movement, readable
+from reports.analysis.tables import layers_text
+from reports.analysis.timing_quality import interval_width, moved, shorter_end_to_end, unsteady
+from reports.html.case_details_charts import Table, card, chart, tables
+from reports.html.case_details_gpu import card_words, launches_words
+from reports.html.changed_examples import Changed, changed_images
+from reports.record.parsing import number
+from reports.text.formatting import listed, milliseconds, sentence, significant
+
+# What the sampling rule means by the reasons that it records.
+STOPPED = {
+    "interval": "stopped when the median was known well enough",
+    "plateau": "stopped because more samples brought nothing: the level itself moves",
+    "time limit": "stopped at the time limit",
+}
+USUAL = "nothing unusual"
+# Details that count images of which the record shows some.
+COUNTED_IMAGES = ("images with other objects", "flips")
+SHORTER = "shorter with copies than without"
+# A case's pictures and their tables take about 4 kB, a thumbnail 2: with more of them a full matrix with its
+# history would not stay below a megabyte.
+MOST_PICTURES = 56
+MOST_THUMBNAILS = 48
+OUTCOMES = {"error": "stopped with an error", "failed": "failed", "skipped": "did not run"}
+
+
+@dataclass(frozen=True)
+class Why:
+    """What explains one case. `headline` fits behind its name; `facts` are (term, sentence) pairs.
+
+    `told` are (question and outcome, reason as it was recorded) of every answer with a reason, and the build's log.
+    """
+
+    case: CaseSummary
+    anchor: str
+    headline: str
+    chart: Markup | None
+    card: Markup | None
+    changed: tuple[Changed, ...]
+    tables: tuple[Table, ...]
+    facts: tuple[tuple[str, str], ...]
+    told: tuple[tuple[str, str], ...]
+
+
+def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> dict[str, list[Why]]:
+    """By model, every case of which something was tried.
+
+    Every one has its picture, unless there are more than `MOST_PICTURES`: then those with something unusual come
+    first, the `recommended` ones after them, and others while there is room.
+    """
+    found = [_why(case, f"why-{number}") for number, case in enumerate((each for each in cases if each.ran), start=1)]
+    wanted = sorted(found, key=lambda each: (each.headline == USUAL, each.case.id not in recommended))
+    drawn = {each.case.id for each in wanted[:MOST_PICTURES]}
+    models: dict[str, list[Why]] = {}
+    thumbnails = 0
+    for each in found:
+        shown = each
+        if each.case.id in drawn:
+            changed = changed_images(each.case)
+            thumbnails += len(changed)
+            if thumbnails > MOST_THUMBNAILS:
+                changed = tuple(replace(one, picture="") for one in changed)
+            case = each.case
+            shown = replace(each, changed=changed, chart=chart(case), card=card(case), tables=tables(case))
+        models.setdefault(each.case.model, []).append(shown)
+    return models
+
+
+def _why(case: CaseSummary, anchor: str) -> Why:
+    samples = readable(case.values("speed").get("samples_ms"))
+    order = movement(samples) if samples.size else Movement("", "")
+    facts = [
+        ("Latency", _latency(case, list(samples))),
+        ("Processes", _processes(case)),
+        ("Launches", launches_words(case)),
+        ("In the order of time", sentence(order.text)),
+        ("Warm-up and end", _ending(case)),
+        ("Card", card_words(case)),
+        ("Accuracy", _accuracy(case)),
+        ("Layers", _layers(case)),
+        ("Notes", _notes(case)),
+        ("Cost", _cost(case)),
+        ("Files", sentence(_files(case))),
+    ]
+    told = [(f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()]
+    if log := _build_log(case):
+        told.append(("The end of what the build wrote", log))
+    return Why(
+        case=case,
+        anchor=anchor,
+        headline=listed(_headline(case), most=4) or USUAL,
+        chart=None,
+        card=None,
+        changed=(),
+        tables=(),
+        facts=tuple((term, said) for term, said in facts if said),
+        told=tuple(told),
+    )
+
+
+def _processes(case: CaseSummary) -> str:
+    """The medians of the processes that timed a case, where there were several."""
+    told = case.values("speed").get("processes")
+    medians = [number(each, "p50_ms") for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+    known = [milliseconds(each) for each in medians if each is not None]
+    if len(known) < 2:
+        return ""
+    of_first = "Samples, clocks and energy" if case.values("speed").get("card") else "Samples"
+    apart = f"timed in {len(known)} processes, which had medians of {listed(known)}: their mean counts"
+    return sentence(f"{apart}. {of_first} are those of the first")
+
+
+def _headline(case: CaseSummary) -> Iterator[str]:
+    for question, row in case.answers.items():
+        if row["outcome"] != "passed":
+            yield f"{question} {OUTCOMES.get(row['outcome'], row['outcome'])}"
+    if unsteady(case):
+        yield "not steady"
+    if card_figures(case).throttled:
+        yield "throttled"
+    if case.launch_bound:
+        yield "bound by its launches"
+    if said := moved(case):
+        yield said
+    if shorter_end_to_end(case):
+        yield SHORTER
+
+
+def _latency(case: CaseSummary, samples: Sequence[float]) -> str:
+    """What the picture shows, for those who cannot see it."""
+    found = case.latency
+    if found is None:
+        return ""
+    parts = [f"half of the calls within {milliseconds(found.p50_ms)}"]
+    parts += [
+        f"{percent} % within {milliseconds(value)}"
+        for percent, value in ((90, found.p90_ms), (99, found.p99_ms))
+        if value
+    ]
+    if samples:
+        parts.append(f"the fastest {milliseconds(min(samples))}, the slowest {milliseconds(max(samples))}")
+    if found.p99_ms is None:
+        parts.append("too few samples to state p99")
+    return sentence("; ".join(parts))
+
+
+def _ending(case: CaseSummary) -> str:
+    """Warm-up and stop reason in words."""
+    speed, found = case.values("speed"), case.latency
+    if found is None:
+        return ""
+    warmup, steady = number(speed, "warmup_s"), speed.get("steady")
+    ended = {True: " until two stretches of calls agreed", False: ", and two stretches of calls still did not agree"}
+    parts = [] if warmup is None else [f"warmed up for {significant(warmup)} s{ended.get(steady is True, '')}"]
+    if reason := speed.get("stop_reason"):
+        width = interval_width(found)
+        known = (
+            ""
+            if width is None
+            else f" (the 95 % interval of the median was then {significant(100 * width, 2)} % of it)"
+        )
+        parts.append(f"{STOPPED.get(str(reason), str(reason))}{known}")
+    return sentence("; ".join(parts))
+
+
+def _accuracy(case: CaseSummary) -> str:
+    """Which classes lost most, or how many answers flipped: the details that the judge recorded."""
+    details = case.values("accuracy").get("details")
+    found = details if isinstance(details, Mapping) else {}
+    shown = len(changed_images(case))
+    said = []
+    for name, value in found.items():
+        some = f" ({shown} of them below)" if name in COUNTED_IMAGES and shown and value != shown else ""
+        said.append(f"{str(name).replace('_', ' ')}: {value}{some}")
+    return sentence("; ".join(said))
+
+
+def _build_log(case: CaseSummary) -> str:
+    lines = case.values("build").get("log_tail")
+    return "\n".join(map(str, lines)) if isinstance(lines, list) else ""
+
+
+def _files(case: CaseSummary) -> str:
+    """The hashes in full, of the engine that was timed and of the graph that it was built from."""
+    build, speed = case.values("build"), case.values("speed")
+    hashes = {
+        "engine": speed.get("engine_sha256") or build.get("engine_sha256"),
+        "graph": build.get("graph_sha256"),
+    }
+    return ", ".join(f"{name} sha256 {found}" for name, found in hashes.items() if found)
+
+
+def _layers(case: CaseSummary) -> str:
+    return sentence(layers_text(case.values("build").get("layers")) or "")
+
+
+def _notes(case: CaseSummary) -> str:
+    values = case.values("build")
+    notes = values.get("notes")
+    told = [str(note) for note in notes] if isinstance(notes, list) else []
+    if known := number(values, "known_timings_bytes"):
+        told.append(f"Built with {known / 1e3:.0f} kB of tactic timings of earlier builds; a first build takes longer.")
+    return " ".join(told)
+
+
+def _cost(case: CaseSummary) -> str:
+    """Wall time by question, and how much of it was work."""
+    total = case_seconds(case)
+    work = [each for row in case.answers.values() if (each := number(row["values"], "work_seconds")) is not None]
+    each_s = {name: number(row, "seconds") for name, row in case.answers.items()}
+    parts = []
+    if total is not None:
+        split = ", ".join(f"{name} {significant(seconds)} s" for name, seconds in each_s.items() if seconds is not None)
+        parts.append(f"took {significant(total)} s ({split})")
+    if work:
+        parts.append(f"{significant(sum(work))} s were building, measuring and scoring")
+    return sentence("; ".join(parts))

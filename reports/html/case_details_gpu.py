@@ -1,0 +1,50 @@
+"""What the card and its host had to do with a case's speed, in words."""
+
+from reports.analysis.cases import CaseSummary
+from reports.analysis.gpu_figures import card_figures
+from reports.findings.gpu import cause
+from reports.record.parsing import number
+from reports.record.schema import Row
+from reports.text.formatting import counted, milliseconds, sentence, share, significant
+
+
+def launches_words(case: CaseSummary) -> str:
+    """What the host had to do with the speed, where that was told apart."""
+    figures = card_figures(case)
+    if figures.queued is False:
+        return "The engine waits for the card within its call: the device time holds its launches."
+    if figures.launch is None:
+        return ""
+    parts = [f"half of the calls were launched within {milliseconds(figures.launch.p50_ms)}"]
+    parts += ["that is longer than the card computes, and decides the speed"] if case.launch_bound else []
+    if figures.launches_repeated:
+        calls = counted(figures.launches_repeated, "call")
+        parts.append(f"{calls} asked again, because the card had begun before all was launched")
+    return sentence("; ".join(parts))
+
+
+def card_words(case: CaseSummary) -> str:
+    """The summary of clock, temperature and power that the table of the card has no room for."""
+    state = case.values("speed").get("card")
+    if not isinstance(state, dict):
+        return ""
+    figures = card_figures(case)
+    clock = _span(state, "sm_clock_min_mhz", "sm_clock_max_mhz", "MHz")
+    heat = _span(state, "temperature_first_c", "temperature_last_c", "°C")
+    power, readings = figures.energy_power_w, number(state, "samples")
+    parts = [f"clock {clock}"] if clock else []
+    parts += [heat] if heat else []
+    parts += [f"{significant(power)} W in the energy pass"] if power is not None else []
+    parts += [counted(int(readings), "reading")] if readings else []
+    # Below a few percent it says that memory is not what limits an engine.
+    memory = number(case.values("speed"), "share_of_bandwidth")
+    parts += [f"weights and images alone take {share(memory)} of the memory's bandwidth"] if memory is not None else []
+    parts.append(f"throttled by {cause(figures)}" if figures.throttled else "not throttled")
+    return sentence(", ".join(parts))
+
+
+def _span(state: Row, first: str, last: str, unit: str) -> str:
+    one, other = number(state, first), number(state, last)
+    if one is None or other is None:
+        return ""
+    return f"{one:.0f} {unit} all the time" if one == other else f"{one:.0f} to {other:.0f} {unit}"

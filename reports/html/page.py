@@ -1,0 +1,243 @@
+"""The report of a session: one page that needs nothing else, and the same figures as JSON and CSV."""
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.analysis.cases import CaseSummary, summarise, tolerance
+from reports.analysis.gpu_figures import card_figures, filled, peak_sources, quantity, speeds
+from reports.analysis.not_run import unanswered
+from reports.analysis.recommendation import recommend
+from reports.analysis.run_time import case_seconds, parts, session_cost
+from reports.analysis.suite_description import about
+from reports.analysis.tables import build_metric_table, build_table, layers_text, records, size_ratio
+from reports.analysis.timing_quality import moved, shorter_end_to_end, unsteady
+from reports.charts import scatter
+from reports.errors import ReportError
+from reports.findings.base import Finding
+from reports.findings.claims import claims
+from reports.findings.gpu import cause
+from reports.findings.run import find
+from reports.history.session_regressions import Since, findings, judge
+from reports.html.assets import SCRIPT, case_lines, content_policy
+from reports.html.case_details import MOST_PICTURES, SHORTER, USUAL, explain
+from reports.html.environment_section import doubts, in_words
+from reports.html.glossary import words
+from reports.html.history_section import MOST_CHARTS, look_back
+from reports.record.machine import card_facts, machine
+from reports.record.parsing import number
+from reports.record.schema import Row
+from reports.record.store import last_session
+from reports.text import formatting
+
+TEMPLATES = Path(__file__).parent / "templates"
+LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
+REPORT_SCHEMA = 1
+
+
+def write_report(
+    rows: Sequence[Row],
+    folder: str | os.PathLike[str],
+    history: pd.DataFrame | None = None,
+    since: Sequence[Since] | None = None,
+) -> Path:
+    """Write `report.html`, `report.json` and `report.csv` of the last session in `rows`; return the page's path.
+
+    `history` is a `reports.history.store.load` frame that has the session: the page then shows its nights. `since` is
+    what it says of the session, where that is known already (`reports.history.session_regressions.judge`).
+    Each file appears whole or not at all: a report of an earlier run stays until the new one is complete.
+    Raises `ReportError` for rows without a session and for a folder that cannot be written.
+    """
+    session = last_session(list(rows))
+    if not session:
+        raise ReportError("these rows hold no session", mend="give the rows of a benchmark run, from the first on")
+    folder = Path(folder)
+    told = _told(session, history, since)
+    table = build_table(session)
+    found = find(session, findings(told))
+    _write_whole(folder / "report.csv", table.to_csv(index=False))
+    as_json = json.dumps(as_data(session, found, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    _write_whole(folder / "report.json", as_json)
+    _write_whole(folder / "report.html", render(session, history, told, found))
+    return folder / "report.html"
+
+
+def as_data(
+    rows: Sequence[Row], found: Sequence[Finding] | None = None, table: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """The report as plain data: the session, both tables, the findings and the recommendations.
+
+    `found` (`reports.findings.run.find`) and `table` (`reports.analysis.tables.build_table`) where they are known.
+    """
+    return {
+        "schema": REPORT_SCHEMA,
+        "session": rows[0],
+        "end": _end(rows),
+        "findings": [asdict(finding) for finding in (find(rows) if found is None else found)],
+        "recommendations": [asdict(choice) for choice in recommend(rows)],
+        "claims": [asdict(claim) for claim in claims(rows)],
+        "table": records(build_table(rows) if table is None else table),
+        "metrics": records(build_metric_table(rows)),
+    }
+
+
+def render(
+    rows: Sequence[Row],
+    history: pd.DataFrame | None = None,
+    since: Sequence[Since] | None = None,
+    found: Sequence[Finding] | None = None,
+) -> str:
+    """The page of one session. Everything that comes from the rows is escaped by the template engine.
+
+    `since` and `found` (`reports.findings.run.find`) where they are known already.
+    """
+    told = _told(rows, history, since)
+    cases = summarise(rows)
+    least = 1 - tolerance(rows)
+    session = rows[0]
+    found = find(rows, findings(told)) if found is None else found
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for helper in (
+        formatting.significant,
+        formatting.times,
+        formatting.times_interval,
+        formatting.ms_interval,
+        formatting.percent,
+        formatting.percent_interval,
+        formatting.gate_percent,
+        formatting.size,
+        formatting.share,
+        formatting.counted,
+        layers_text,
+        size_ratio,
+        card_figures,
+        cause,
+        case_seconds,
+        formatting.first_line,
+        formatting.in_short,
+        in_words,
+        unsteady,
+        moved,
+        shorter_end_to_end,
+    ):
+        environment.filters[helper.__name__] = helper
+    environment.filters["figure"] = number
+    environment.filters["headings"] = _headings
+    choices = recommend(rows)
+    shipped = {case_id for choice in choices for case_id in choice.case_ids}
+    ran = [case for case in cases if case.ran]
+    why, lines = explain(cases, shipped), case_lines(rows, cases)
+    return environment.get_template("report.html.j2").render(
+        session=session,
+        started=_moment(session.get("at")),
+        duration=parts(rows).sentence(),
+        about=about(session["suite"]),
+        words=words(cases),
+        doubts=list(doubts(session)),
+        machine=machine(session),
+        findings=found,
+        level_words=LEVEL_WORDS,
+        choices=choices,
+        shipped=shipped,
+        pictures=scatter.pictures(cases, least),
+        legend=scatter.legend(cases),
+        models=_by_model_and_batch(ran),
+        ran=ran,
+        csv=lines,
+        idle=lines.idle,
+        script=SCRIPT,
+        content_policy=content_policy(),
+        watched=[case for case in ran if case.values("speed").get("card")],
+        quantity=quantity(ran),
+        speeds=speeds(ran),
+        columns=filled(ran),
+        peak_sources=peak_sources(ran),
+        card_facts=card_facts(session),
+        other_environment={name: found for name, found in session["environment"].items() if name != "card"},
+        judged=[case for case in cases if case.metrics],
+        unanswered=unanswered(cases),
+        why=why,
+        anchors={each.case.id: each.anchor for of_model in why.values() for each in of_model},
+        most_pictures=MOST_PICTURES,
+        shorter=SHORTER,
+        usual=USUAL,
+        since=None if history is None else look_back(history, session["session"], told, cases, shipped),
+        most_charts=MOST_CHARTS,
+        claims=claims(rows),
+        cost=session_cost(rows),
+        least=least,
+        missing=formatting.MISSING,
+    )
+
+
+def _told(rows: Sequence[Row], history: pd.DataFrame | None, since: Sequence[Since] | None) -> Sequence[Since]:
+    if since is None:
+        return () if history is None else judge(history, rows[0]["session"])
+    return since
+
+
+def _by_model_and_batch(cases: Sequence[CaseSummary]) -> dict[str, dict[int, list[CaseSummary]]]:
+    models: dict[str, dict[int, list[CaseSummary]]] = {}
+    for case in cases:
+        models.setdefault(case.model, {}).setdefault(case.batch, []).append(case)
+    return models
+
+
+def _end(rows: Sequence[Row]) -> Row | None:
+    return next((row for row in reversed(rows) if row["kind"] == "end"), None)
+
+
+def _headings(page: Markup) -> list[tuple[Markup, Markup]]:
+    """(anchor, words) of each heading of the second level. What comes from the rows is escaped there and here alike."""
+    return [(Markup(place), Markup(words)) for place, words in re.findall(r'<h2 id="([^"]+)">([^<]+)</h2>', page)]
+
+
+def _moment(at: Any) -> str:
+    """An ISO time in words a person reads; as it is if it is none."""
+    try:
+        return f"{datetime.fromisoformat(str(at)):%d %B %Y, %H:%M %Z}".removeprefix("0")
+    except ValueError:
+        return str(at)
+
+
+def _write_whole(path: Path, content: str) -> None:
+    """Write a file beside its place, then move it there: a reader never sees half of it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        beside = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                # A path on Linux may hold bytes that are no text; a page must not fail because of one.
+                file.write(content.encode("utf-8", "replace"))
+                file.flush()
+                os.fsync(file.fileno())
+            beside.chmod(0o644)  # mkstemp makes it private; a report is made to be shown
+            beside.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            raise
+    except OSError as error:
+        raise ReportError(
+            f"{path}: cannot write the report: {error.strerror or error}",
+            mend="free some space or name another, writable folder; the rows are kept, so that "
+            "`python -m reports render` can write the report later",
+        ) from error

@@ -1,0 +1,126 @@
+"""From an engine's raw answers to a verdict, on the embedded networks and a few images."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from fixtures.accuracy.bootstrap import Ratio
+from fixtures.accuracy.evaluators import DetectionJudge, Judgement, Metric, ZeroShotJudge
+from fixtures.assets.loader import Sources
+from fixtures.backends.onnxrt.cpu import OrtEngine, open_session
+from fixtures.datasets.synthetic.dataset import detection_set, zero_shot_set
+from fixtures.models.onnx_export import export_onnx
+from fixtures.plan.suite import Suite
+
+IMAGES = 24
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    return Sources(Suite("embedded", "tests"))
+
+
+@pytest.fixture(scope="module")
+def detection(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> tuple[DetectionJudge, Path]:
+    """A judge on a few scenes, and the detector's FP32 graph."""
+    data = detection_set(evaluation=IMAGES)
+    path = tmp_path_factory.mktemp("graph") / "yolo.onnx"
+    export_onnx(sources.yolo, sources.yolo.prepare([data.evaluation.load(i) for i in data.evaluation.ids[:2]]), path)
+    return DetectionJudge(sources.yolo, data), path
+
+
+def _damaged(path: Path, factor: float) -> Path:
+    """The graph with the weights of its tenth convolution multiplied."""
+    graph = onnx.load(path)
+    kernels = [tensor for tensor in graph.graph.initializer if len(tensor.dims) == 4]
+    kernels[10].CopyFrom(numpy_helper.from_array(numpy_helper.to_array(kernels[10]) * factor, kernels[10].name))
+    onnx.save(graph, path.with_name("damaged.onnx"))
+    return path.with_name("damaged.onnx")
+
+
+def test_an_undamaged_engine_passes_and_a_damaged_one_fails(detection: tuple[DetectionJudge, Path], sources: Sources):
+    judge, path = detection
+    module = sources.yolo.module()
+    with torch.no_grad():
+        baseline = judge.predict(module, 8)
+    whole = judge.judge(judge.predict(OrtEngine(open_session(path)), 8), baseline)
+    assert whole.failures(0.02) == []
+    assert whole.metrics[0].ratio.value == pytest.approx(1, abs=1e-3)
+    assert whole.details["classes that lost most mAP50-95"] == "no class lost"
+    broken = judge.judge(judge.predict(OrtEngine(open_session(_damaged(path, 4))), 8), baseline)
+    lost = broken.details["classes that lost most mAP50-95"].split(", ")
+    assert 1 <= len(lost) <= 5 and all(re.fullmatch(r".+ −0\.\d{3}", each) for each in lost)
+    (failure,) = broken.failures(0.02)
+    assert failure.startswith("mAP50-95 is 0.")
+
+
+def test_a_last_batch_that_is_not_full_is_padded_and_cut(detection: tuple[DetectionJudge, Path]):
+    judge, path = detection
+    seen = []
+
+    def run(inputs: torch.Tensor) -> torch.Tensor:
+        seen.append(len(inputs))
+        return OrtEngine(open_session(path))(inputs)
+
+    assert judge.predict(run, 10).map50_95 == pytest.approx(judge.predict(run, IMAGES).map50_95, abs=1e-6)
+    assert seen == [10, 10, 10, IMAGES]
+
+
+def test_an_engine_that_answers_nan_is_wrong_everywhere_and_counted(
+    detection: tuple[DetectionJudge, Path], sources: Sources
+):
+    judge, _ = detection
+    module = sources.yolo.module()
+    with torch.no_grad():
+        baseline = judge.predict(module, 8)
+        broken = judge.judge(judge.predict(lambda inputs: module(inputs) * float("nan"), 8), baseline)
+    assert broken.metrics[0].value == 0
+    assert broken.details["unreadable detections"] > 0
+    assert broken.failures(0.02)
+
+
+@pytest.mark.parametrize("tower", ["clip-image", "clip-text"])
+def test_each_tower_is_judged_with_the_baseline_of_the_other(sources: Sources, tower: str):
+    data = zero_shot_set(calibration=4, evaluation=64)
+    other = "clip-text" if tower == "clip-image" else "clip-image"
+
+    def answers(name: str) -> np.ndarray:
+        module = sources.model(name).module()
+        with torch.no_grad():
+            return ZeroShotJudge(sources.model(name), data, lambda: np.empty(0)).predict(module, 8)
+
+    judge = ZeroShotJudge(sources.model(tower), data, lambda: answers(other))
+    own = answers(tower)
+    same = judge.judge(own, own)
+    assert {metric.name for metric in same.metrics} == {"zero-shot agreement", "zero-shot top-1"}
+    assert same.failures(0.02) == []
+    assert same.details["embedding cosine, worst"] == pytest.approx(1)
+    assert same.details["flips"] == 0 and not any("margin" in name for name in same.details)
+    shuffled = judge.judge(np.roll(own, 1, axis=0), own)
+    assert shuffled.details["largest margin among the flips (cosine)"] > 0
+    assert len(shuffled.failures(0.02)) == 2
+
+
+def _judgement(value: float, low: float, high: float) -> Judgement:
+    return Judgement((Metric("mAP50-95", value, 1.0, Ratio(value, low, high, 64), gated=True),), {}, 64)
+
+
+def test_exactly_the_tolerance_passes():
+    assert _judgement(0.98, 0.97, 0.99).failures(0.02) == []
+    assert _judgement(0.9799, 0.97, 0.99).failures(0.02)
+
+
+def test_an_interval_across_the_gate_says_that_the_set_is_small():
+    assert _judgement(0.985, 0.97, 0.99).small_set(0.02)
+    assert not _judgement(0.995, 0.985, 1.0).small_set(0.02)
+    assert not _judgement(0.9, 0.85, 0.95).small_set(0.02)
+
+
+def test_a_metric_that_is_not_gated_fails_nothing():
+    judgement = Judgement((Metric("mAP50", 0.5, 1.0, Ratio(0.5, 0.4, 0.6, 64), gated=False),), {}, 64)
+    assert judgement.failures(0.02) == []

@@ -1,0 +1,189 @@
+"""Every CPU backend answers the same tensors for the same module, and says what it really is."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+import torch
+from torch import nn
+
+from fixtures.backends import registry
+from fixtures.backends.base import Built, Job
+from fixtures.backends.onnxrt.cpu import layers_of
+from fixtures.backends.pytorch.compile import TorchCompile
+from fixtures.backends.pytorch.eager import PyTorchEager
+from fixtures.models.onnx_export import export_onnx
+from fixtures.plan.matrix import Case
+from fixtures.precision.fp16 import to_fp16
+from fixtures.precision.int8 import Int8Settings, to_int8
+
+BATCH = 2
+TASK = "detection"
+
+
+class Small(nn.Module):
+    """Two convolutions and a linear layer: three layers with weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3), nn.ReLU())
+        self.linear = nn.Linear(32, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.convolutions(images).mean(dim=(2, 3)))
+
+
+def _module() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Small().eval()
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("graphs")
+    paths = {precision: folder / f"{precision}.onnx" for precision in ("fp32", "fp16")}
+    small = SimpleNamespace(module=_module, input_name="images", output_name="output0")
+    export_onnx(small, torch.rand(BATCH, 3, 16, 16), paths["fp32"])
+    to_fp16(paths["fp32"], paths["fp16"])
+    return paths
+
+
+def _job(backend: str, precision: str, graphs: dict[str, Path]) -> Job:
+    example = torch.rand(BATCH, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    return Job(Case("small", "detection", backend, precision, BATCH), "cpu", _module, graphs[precision], example)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("name", [name for name in registry.NAMES if not registry.why_not(name, "fp32", "cpu", TASK)])
+def test_an_engine_answers_like_the_module_it_was_built_from(
+    name: str, precision: str, graphs: dict[str, Path], tmp_path: Path
+):
+    backend = registry.backend(name)
+    job = _job(name, precision, graphs)
+    path = tmp_path / backend.file_name
+    built = backend.build(job, path)
+    answer = backend.load(job, path)(job.example)
+    with torch.no_grad():
+        expected = _module()(job.example)
+    assert answer.dtype == torch.float32
+    torch.testing.assert_close(answer, expected, rtol=0, atol={"fp32": 1e-5, "fp16": 5e-3}[precision])
+    assert sum(built.layers.values()) == 3
+
+
+def test_an_engine_answers_from_its_file_not_from_the_module(graphs: dict[str, Path], tmp_path: Path):
+    """Scored is what was built: weights changed in the file change the answer."""
+    from safetensors.torch import load_file, save_file
+
+    backend = registry.backend("pytorch")
+    job = _job("pytorch", "fp32", graphs)
+    path = tmp_path / backend.file_name
+    backend.build(job, path)
+    save_file({name: tensor * 0 for name, tensor in load_file(path).items()}, path)
+    assert not backend.load(job, path)(job.example).any()
+
+
+def test_a_moved_compile_cache_is_used_where_it_lies(graphs: dict[str, Path], tmp_path: Path):
+    """The engine cache renames its folders, and a load must not compile again."""
+    from torch._dynamo.utils import counters
+
+    job = _job("torch-compile", "fp32", graphs)
+    (tmp_path / "scratch").mkdir()
+    TorchCompile().build(job, tmp_path / "scratch" / "weights.safetensors")
+    (tmp_path / "scratch").rename(tmp_path / "final")
+    counters.clear()
+    TorchCompile().load(job, tmp_path / "final" / "weights.safetensors")
+    hits = {name: count for name, count in counters["inductor"].items() if "cache_hit" in name or "cache_miss" in name}
+    assert hits.get("fxgraph_cache_miss", 0) == 0, hits
+
+
+def test_no_compile_worker_is_left_to_share_the_cores_with_a_measurement(graphs: dict[str, Path], tmp_path: Path):
+    """On a card Inductor starts a worker a core; on a CPU it needs none, so the test starts them."""
+    from torch._inductor import config
+    from torch._inductor.async_compile import AsyncCompile, shutdown_compile_workers
+
+    shutdown_compile_workers()
+    before = set(psutil.Process().children(recursive=True))
+    job, path = _job("torch-compile", "fp32", graphs), tmp_path / "weights.safetensors"
+    with config.patch(compile_threads=2):
+        AsyncCompile.process_pool()
+        started = set(psutil.Process().children(recursive=True)) - before
+        TorchCompile().build(job, path)
+        TorchCompile().load(job, path)
+    assert started
+    assert not set(psutil.Process().children(recursive=True)) - before
+
+
+def test_fp16_on_a_cpu_without_it_is_said_plainly(
+    graphs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", lambda: False, raising=False)
+    built = registry.backend("pytorch").build(_job("pytorch", "fp16", graphs), tmp_path / "weights")
+    assert "no FP16 arithmetic" in built.notes[0]
+
+
+@pytest.mark.parametrize("name", ["pytorch", "torch-compile"])
+def test_int8_of_a_module_is_refused_with_a_reason(name: str):
+    assert "ONNX graph" in registry.why_not(name, "int8", "cpu", TASK)
+
+
+def test_torch_compile_without_a_compiler_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    assert "apt install g++" in registry.why_not("torch-compile", "fp32", "cpu", TASK)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+@pytest.mark.parametrize("name", ["pytorch", "torch-compile"])
+def test_a_card_that_pytorch_cannot_see_is_a_reason(name: str):
+    assert "sees no CUDA device" in registry.why_not(name, "fp32", "cuda", TASK)
+
+
+def test_the_cpu_provider_does_not_answer_for_a_gpu():
+    assert "CPU provider" in registry.why_not("onnxruntime", "fp32", "cuda", TASK)
+
+
+def test_a_backend_whose_package_is_missing_is_listed_not_raised(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(registry.CATALOGUE, "absent", "fixtures.backends.no_such_module:Nothing")
+    assert "cannot be imported" in registry.why_not("absent", "fp32", "cpu", TASK)
+
+
+def test_layers_are_counted_by_the_type_they_compute_in(graphs: dict[str, Path]):
+    assert layers_of(onnx.load(graphs["fp32"])) == {"fp32": 3}
+    assert layers_of(onnx.load(graphs["fp16"])) == {"fp16": 3}
+
+
+def test_a_simulated_int8_layer_counts_as_fp32(graphs: dict[str, Path], tmp_path: Path):
+    """ONNX Runtime fuses Q/DQ into a MatMul but not, without a pair on its output, into a convolution."""
+    feeds = [{"images": np.random.default_rng(seed).random((1, 3, 16, 16), np.float32)} for seed in range(4)]
+    path = tmp_path / "int8.onnx"
+    to_int8(graphs["fp32"], path, feeds, Int8Settings(noise_budget=1.0), lambda _: None)
+    built = registry.backend("onnxruntime").build(_job("onnxruntime", "int8", {"int8": path}), tmp_path / "engine")
+    assert sum(built.layers.values()) == 3
+    assert built.layers["fp32"] >= 1
+    assert "Read its accuracy, not its speed" in built.simulated
+    assert not built.shortfall("int8")
+
+
+@pytest.mark.parametrize(
+    ("asked", "layers", "fine"),
+    [
+        ("fp32", {"fp32": 3}, True),
+        ("fp32", {"fp32": 2, "fp16": 1}, False),
+        ("fp16", {"fp16": 2, "fp32": 2}, True),
+        ("fp16", {"fp32": 3}, False),
+        ("int8", {"int8": 1, "fp16": 2}, False),
+        ("fp16", {}, False),
+    ],
+)
+def test_an_engine_that_is_not_what_was_asked_for_is_told(asked: str, layers: dict[str, int], fine: bool):
+    assert bool(Built(layers).shortfall(asked)) is not fine
+
+
+def test_a_backend_made_for_one_task_refuses_the_other(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(PyTorchEager, "tasks", ("detection",))
+    assert registry.why_not("pytorch", "fp32", "cpu", "detection") == ""
+    assert "made for detection" in registry.why_not("pytorch", "fp32", "cpu", "zero-shot")

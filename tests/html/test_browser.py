@@ -1,0 +1,635 @@
+"""The page in a real browser: on a phone and a desk, in light and dark, with scripts and without, on paper.
+
+Needs the packages of the `browser` extra and a Chromium of the system; no browser is downloaded.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fixtures import ROOT
+from fixtures.accuracy.examples import thumbnail
+from reports.analysis.recommendation import recommend
+from reports.analysis.tables import build_table
+from reports.compare.runs import compare
+from reports.compare.runs import render as render_two
+from reports.findings.run import find
+from reports.history.store import append, load
+from reports.html.page import as_data, render, write_report
+from reports.record.schema import Row
+from reports.record.store import read_rows
+from tests.helpers.rows import accuracy, build, card_speed, case, end_row, night, row, session_row
+from tests.helpers.runs import run_bench
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python", reason="the Python package axe-playwright-python is not installed")
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
+# A machine that is there to look at the page says so: without a browser its tests fail instead of being skipped.
+DEMANDED = bool(os.environ.get("BENCH_NEEDS_BROWSER"))
+pytestmark = pytest.mark.skipif(
+    BROWSER is None and not DEMANDED, reason=f"no browser on this machine: none of {', '.join(NAMES)}"
+)
+
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+LOOKS = [(size, scheme) for size in (PHONE, DESK) for scheme in ("light", "dark")]
+LOOK_NAMES = [f"{size['width']}-{scheme}" for size, scheme in LOOKS]
+AXE = Path(axe.__file__).with_name("axe.min.js")
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "\"quotes\" & 'more', with a comma",
+    '"><img src=x onerror=alert(1)>',
+    "</template></script><script>alert(1)</script>",
+    "x" * 300,
+    "🐈‍⬛ émoji",
+    "line one\nline two\r\nline three",
+]
+
+BASE, INT8, FAST = case("pytorch", "fp32"), case("onnxruntime", "int8"), case("tensorrt", "fp16")
+SMALL, CLIP = case("tensorrt", "fp16", batch=1), case("pytorch", "fp32", model="clip-image")
+BROKEN, ABSENT = case("torch-compile", "fp16"), case("trtexec", "int8", batch=1)
+GREEN = np.full((60, 90, 3), (20, 160, 40), dtype=np.uint8)
+FLIP = {"image": 17, "baseline": "a cat", "engine": "<b>a dog</b>", "picture": thumbnail(GREEN)}
+TRACE = {"seconds": [0, 0.05, 0.1], "sm_clock_mhz": [1980, 1200, 1980], "temperature_c": [40, 41, 41], "power_w": None}
+ROWS = [
+    session_row(gpu="NVIDIA H200"),
+    *(build(BASE), card_speed(BASE, 4.0), accuracy(BASE, 1.0)),
+    *(
+        build(INT8, size_bytes=3_500_000),
+        card_speed(INT8, 2.0, state={"trace": TRACE}),
+        accuracy(INT8, 0.93, changed_images=[FLIP]),
+    ),
+    *(build(FAST), card_speed(FAST, 1.0, energy={"joules_per_image": 0.0123}, steady=False), accuracy(FAST, 0.99)),
+    *(build(SMALL), card_speed(SMALL, 0.5), accuracy(SMALL, 1.0)),
+    *(build(CLIP), card_speed(CLIP, 9.0), accuracy(CLIP, 1.0)),
+    row(BROKEN, "build", outcome="error", reason="CppCompileError: no compiler\nomp.h: No such file"),
+    row(ABSENT, "matrix", outcome="skipped", reason="no trtexec on this machine"),
+    row(case("openvino", "fp16", model="siglip"), "matrix", outcome="skipped", reason="no such model here"),
+    end_row(1),
+]
+RAN, IDLE = 6, 2
+# What was measured on real cards, and the pages that were published of it.
+PUBLISHED = sorted((ROOT / "reports" / "published").glob("*/rows.jsonl"))
+PUBLISHED_NAMES = [path.parent.name for path in PUBLISHED]
+EMBEDDED = (
+    *("--suite", "embedded", "--device", "cpu", "--backends", "pytorch,onnxruntime,tensorrt"),
+    *("--precisions", "fp32,int8", "--batches", "1", "--measure-seconds", "0.3"),
+)
+
+
+# What stands in each cell of these lines; what scripts add for a sorted table is hidden.
+CELLS = """found => found.map(row => [...row.cells].map(cell => cell.innerText.replace(/\\s+/g, ' ').trim()))"""
+
+
+@dataclass
+class Opened:
+    """A page in the browser, and what it did that a report must not do."""
+
+    page: Any
+    path: Path
+    complaints: list[str] = field(default_factory=list)
+
+    def status(self) -> str:
+        return self.page.get_by_role("status").inner_text()
+
+    def choose(self, filter_name: str, label: str) -> None:
+        self.page.get_by_role("combobox", name=filter_name).select_option(label=label)
+
+    def shown(self) -> list[str]:
+        """The ids of the cases that a reader sees in the tables, from top to bottom."""
+        lines = self.page.locator("tr[data-csv]:visible").evaluate_all("found => found.map(row => row.dataset.csv)")
+        return [next(csv.reader(io.StringIO(line, newline="")))[0] for line in lines]
+
+    def downloaded(self) -> list[dict[str, str]]:
+        with self.page.expect_download() as download:
+            self.page.get_by_role("button", name="Download CSV").click()
+        text = Path(download.value.path()).read_bytes().decode()
+        return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    assert BROWSER, f"BENCH_NEEDS_BROWSER is set, and none of {', '.join(NAMES)} is here"
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=BROWSER)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The record of a run of the embedded suite on this machine."""
+    folder = tmp_path_factory.mktemp("embedded")
+    done = run_bench(*EMBEDDED, "--engine-cache", str(folder / "engines"), "--output", str(folder / "run"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run" / "rows.jsonl"
+
+
+@pytest.fixture(params=["embedded", *PUBLISHED_NAMES])
+def record(request: pytest.FixtureRequest) -> Path:
+    """The record of a real run."""
+    if request.param == "embedded":
+        found: Path = request.getfixturevalue("embedded")
+        return found
+    return PUBLISHED[PUBLISHED_NAMES.index(request.param)]
+
+
+@pytest.fixture
+def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    """Opens the report of some rows, or a page that is written already.
+
+    At the end of a test nothing may have been complained about or asked for.
+    """
+    pages: list[Opened] = []
+
+    @contextmanager
+    def show(
+        rows: list[Row] | Path = ROWS, size: dict[str, int] = DESK, scheme: str = "light", **how: Any
+    ) -> Iterator[Opened]:
+        path = rows if isinstance(rows, Path) else write_report(rows, tmp_path / "report")
+        context = browser.new_context(viewport=size, color_scheme=scheme, **how)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        seen = Opened(page, path)
+        pages.append(seen)
+        own = (path.as_uri(), "blob:", "data:")
+        page.on("request", lambda asked: asked.url.startswith(own) or seen.complaints.append(f"asked for {asked.url}"))
+        page.on("console", lambda said: said.type in ("error", "warning") and seen.complaints.append(said.text))
+        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (seen.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.route(re.compile("^(?!file:|blob:|data:)"), lambda route: route.abort())
+        page.goto(path.as_uri())
+        yield seen
+        context.close()
+
+    yield show
+    assert [complaint for page in pages for complaint in page.complaints] == []
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
+def test_nothing_is_wider_than_the_screen(opened: Any, size: dict[str, int], scheme: str) -> None:
+    with opened(size=size, scheme=scheme) as seen:
+        seen.page.get_by_label("also what did not run").check()
+        for rows_wide in ("document.documentElement.scrollWidth", "document.body.scrollWidth"):
+            assert seen.page.evaluate(rows_wide) <= size["width"]
+        back = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert back == {"light": "rgb(255, 255, 255)", "dark": "rgb(19, 21, 24)"}[scheme]
+
+
+def test_a_page_that_asks_for_something_or_complains_is_noticed(opened: Any) -> None:
+    with opened() as seen:
+        seen.page.evaluate("document.body.append(Object.assign(new Image(), {src: 'https://example.org/x.png'}))")
+        seen.page.wait_for_timeout(100)
+        assert any("https://example.org/x.png" in complaint for complaint in seen.complaints)
+        seen.complaints.clear()
+
+
+def test_each_column_sorts_up_and_down_and_back_by_keyboard(opened: Any) -> None:
+    with opened() as seen:
+        before = seen.shown()
+        heads = seen.page.locator(".cases").first.locator("thead th")
+        assert heads.count() == heads.get_by_role("button").count() >= 14
+        for place in range(heads.count()):
+            head = heads.nth(place)
+            head.get_by_role("button").focus()
+            orders = []
+            for direction in ("ascending", "descending"):
+                seen.page.keyboard.press("Enter")
+                assert head.get_attribute("aria-sort") == direction
+                assert seen.page.locator("th[aria-sort]").count() == 1
+                assert "sorted by" in seen.status()
+                orders.append(seen.shown())
+                assert sorted(orders[-1]) == sorted(before)
+            seen.page.keyboard.press("Enter")
+            assert head.get_attribute("aria-sort") is None
+            assert seen.shown() == before
+
+
+def test_sorting_follows_the_full_figures_and_leaves_what_is_missing_last(opened: Any) -> None:
+    with opened() as seen:
+        seen.page.get_by_role("button", name="p50 ms device time").first.click()
+        assert seen.shown()[:5] == [each["id"] for each in (SMALL, FAST, INT8, BASE, BROKEN)]
+        seen.page.get_by_role("button", name="p50 ms device time").first.click()
+        assert seen.shown()[:5] == [each["id"] for each in (BASE, INT8, FAST, SMALL, BROKEN)]
+        assert "p50 ms device time, highest first" in seen.status()
+        assert seen.page.locator("tr.group:visible").all_inner_texts() == ["batch 8"]  # that of the other model
+        assert seen.page.locator(".sorted .of-batch").first.inner_text() == "batch 8"
+
+
+def test_filters_narrow_the_cases_and_the_count_is_announced(opened: Any) -> None:
+    with opened() as seen:
+        page = seen.page
+        assert page.get_by_role("status").count() == 1
+        assert seen.status() == f"{RAN} of {RAN} cases shown; {IDLE} more did not run"
+        page.get_by_label("Find").fill("TensorRT  b1")
+        assert seen.shown() == [SMALL["id"]]
+        assert seen.status() == f"1 of {RAN} cases shown"
+        page.get_by_label("Find").fill("")
+        seen.choose("Gate", "fail")
+        assert seen.shown() == [INT8["id"]]
+        seen.choose("Gate", "all")
+        seen.choose("Model", "clip-image")
+        assert seen.shown() == [CLIP["id"]]
+        seen.choose("Precision", "INT8")
+        assert seen.shown() == [] and page.locator(".cases:visible").count() == 0
+        seen.choose("Model", "all")
+        seen.choose("Backend", "onnxruntime")
+        assert seen.shown() == [INT8["id"]]
+
+
+def test_what_did_not_run_joins_the_tables_with_its_reason(opened: Any) -> None:
+    with opened() as seen:
+        page = seen.page
+        page.get_by_label("Find").fill("trtexec")
+        assert seen.shown() == [] and seen.status() == f"0 of {RAN} cases shown; 1 more did not run"
+        page.get_by_label("also what did not run").check()
+        assert seen.shown() == [ABSENT["id"]] and seen.status() == f"1 of {RAN + IDLE} cases shown"
+        assert "did not run: no trtexec on this machine" in page.locator("tr[data-csv]:visible").inner_text()
+        page.get_by_label("Find").fill("")
+        assert len(seen.shown()) == RAN + IDLE
+        assert page.get_by_role("region", name="All cases of siglip").is_visible()  # a model of which nothing ran
+        page.get_by_role("button", name="engine").first.click()
+        assert len(seen.shown()) == RAN + IDLE
+        page.get_by_label("also what did not run").uncheck()
+        assert len(seen.shown()) == RAN
+
+
+def test_a_case_that_did_not_run_stands_at_its_batch(opened: Any) -> None:
+    alone = row(case("openvino", "int8", batch=4), "matrix", outcome="skipped", reason="not here")
+    with opened([*ROWS[:-1], alone, ROWS[-1]]) as seen:
+        seen.page.get_by_label("also what did not run").check()
+        groups = seen.page.locator(".cases").first.locator("tr.group:visible").all_inner_texts()
+        assert groups == ["batch 1", "batch 4", "batch 8"]
+
+
+def test_the_csv_of_all_cases_is_that_of_the_file_and_a_filter_cuts_it(opened: Any) -> None:
+    with opened() as seen:
+        seen.page.get_by_label("also what did not run").check()
+        with (seen.path.parent / "report.csv").open(newline="", encoding="utf-8") as file:
+            everything = list(csv.DictReader(file))
+        by_id = sorted(seen.downloaded(), key=lambda line: line["case"])
+        assert by_id == sorted(everything, key=lambda line: line["case"])
+        assert seen.status() == f"{RAN + IDLE} cases downloaded"
+        seen.choose("Gate", "fail")
+        assert [line["case"] for line in seen.downloaded()] == [INT8["id"]]
+
+
+def test_the_csv_keeps_the_order_that_the_reader_sees(opened: Any) -> None:
+    with opened() as seen:
+        seen.choose("Model", "yolov8n")
+        seen.page.get_by_role("button", name="speed-up").first.click()
+        seen.page.get_by_role("button", name="speed-up").first.click()
+        assert [line["case"] for line in seen.downloaded()] == seen.shown()
+
+
+def test_the_shown_cases_are_copied(opened: Any) -> None:
+    with opened(permissions=["clipboard-read", "clipboard-write"]) as seen:
+        seen.choose("Gate", "fail")
+        seen.page.get_by_role("button", name="Copy as CSV").click()
+        seen.page.get_by_text("1 case copied").wait_for()
+        head, line = csv.reader(io.StringIO(seen.page.evaluate("navigator.clipboard.readText()")))
+        assert head == list(build_table(ROWS).columns)
+        assert line[0] == INT8["id"] and float(line[head.index("p50_ms")]) == 2.0
+
+
+def test_a_browser_that_forbids_copying_says_so(opened: Any) -> None:
+    with opened() as seen:
+        seen.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
+        seen.page.get_by_role("button", name="Copy as CSV").click()
+        seen.page.get_by_text("does not let a page copy").wait_for()
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
+def test_hover_and_focus_show_the_figures_of_a_point(opened: Any, size: dict[str, int], scheme: str) -> None:
+    with opened(size=size, scheme=scheme) as seen:
+        figure = seen.page.locator("figure").filter(has_text="batch 8").first
+        readout = figure.locator(".readout")
+        figure.get_by_role("img", name=re.compile(INT8["id"])).hover()
+        assert f"{INT8['id']}: 2.00×" in readout.inner_text() and "gate: fail" in readout.inner_text()
+        points = figure.locator(".point")
+        assert points.count() == 3
+        assert figure.locator(".point[tabindex='0']").count() == 1  # one stop for the Tab key
+        points.first.focus()
+        told = set()
+        for _ in range(points.count()):
+            seen.page.keyboard.press("ArrowRight")
+            told.add(readout.inner_text())
+        assert len(told) == points.count()
+        assert all(any(each["id"] in words for words in told) for each in (BASE, INT8, FAST))
+
+
+def test_marks_that_a_finger_cannot_tell_apart_are_told_together(opened: Any) -> None:
+    twin = case("trtexec", "fp16")
+    near = [build(twin), card_speed(twin, 1.01), accuracy(twin, 0.99)]
+    with opened([*ROWS[:-1], *near, ROWS[-1]], size=PHONE) as seen:
+        figure = seen.page.locator("figure").filter(has_text="batch 8").first
+        figure.get_by_role("img", name=re.compile(FAST["id"])).hover(force=True)
+        told = figure.locator(".readout span").all_inner_texts()
+        assert {words.split(":")[0] for words in told} == {FAST["id"], twin["id"]}
+        figure.get_by_role("img", name=re.compile(INT8["id"])).hover(force=True)
+        assert len(figure.locator(".readout span").all_inner_texts()) == 1
+
+
+def test_each_picture_stands_there_as_a_table_too(opened: Any) -> None:
+    with opened(java_script_enabled=False) as seen:
+        figure = seen.page.locator("figure").filter(has_text="batch 8").first
+        figure.get_by_text("the same as a table").click()
+        lines = [" ".join(line.split()) for line in figure.locator("tbody tr").all_inner_texts()]
+        assert lines == [
+            "tensorrt FP16 4.00× 3.94–4.06 99.0 % 98.2–99.8 pass",
+            "onnxruntime INT8 2.00× 1.97–2.03 93.0 % 92.2–93.8 fail",
+            "pytorch FP32 1.00× 1.00–1.00 100.0 % 99.2–100.8 pass",
+        ]
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
+def test_without_scripts_every_figure_and_verdict_is_text_and_nothing_is_dead(
+    opened: Any, size: dict[str, int], scheme: str
+) -> None:
+    with opened(size=size, scheme=scheme) as off, opened(size=size, scheme=scheme, java_script_enabled=False) as still:
+        text = " ".join(still.page.locator("body").inner_text().split())
+        assert still.page.locator("button, input, select, .readout, [role=status]").count() == 0
+        assert not [finding.text for finding in find(ROWS) if " ".join(finding.text.split()) not in text]
+        rows = off.page.locator("tr[data-csv]:visible").evaluate_all(CELLS)
+        assert len(rows) == RAN and rows == still.page.locator("tr[data-csv]").evaluate_all(CELLS)
+        folds = still.page.locator("#idle details")
+        assert folds.locator("summary").all_inner_texts() == [
+            "1 case: no trtexec on this machine", "1 case: no such model here",
+        ]  # fmt: skip
+        folds.first.locator("summary").click()
+        assert folds.first.locator("li:visible").all_inner_texts() == ["yolov8n trtexec INT8, batch 1"]
+        assert still.page.locator(".point[tabindex='0'] title").count() == still.page.locator(".point").count() > 3
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_a_case_in_the_table_leads_to_its_reasons(opened: Any, size: dict[str, int], scripts: bool) -> None:
+    with opened(size=size, java_script_enabled=scripts) as seen:
+        reasons = seen.page.locator("details", has_text=INT8["id"])
+        assert reasons.get_attribute("open") is None
+        seen.page.locator(f"tr[data-csv^='{INT8['id']},']").get_by_role("link").click()
+        reasons.locator("p.id").wait_for(state="visible")
+        assert seen.page.locator("details[open]").count() == 1
+        told = reasons.locator("ul.changed li")
+        assert told.inner_text() == "Image 17. Only the baseline sees: a cat; only this engine sees: <b>a dog</b>."
+        assert told.locator("img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [72, 48]
+        assert reasons.get_by_role("img", name="The card while").is_visible()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_a_hostile_name_is_shown_literally_and_runs_nothing(opened: Any, name: str, size: dict[str, int]) -> None:
+    model = {"model": name}
+    evil, base = case("tensorrt", "int8", **model), case("pytorch", "fp32", **model)
+    rows = [
+        session_row(gpu=name, name=name, why=name, yolo={"path": name, "name": name}),
+        *(build(base, notes=[name]), card_speed(base, 4.0), accuracy(base, 1.0)),
+        *(build(evil), card_speed(evil, 2.0), accuracy(evil, 0.9, reason=name)),
+        row(case("trtexec", "int8", **model), "matrix", outcome="skipped", reason=name),
+        row(case(name, "int8", model=f"only {name}"), "matrix", outcome="skipped", reason=name),
+        end_row(1),
+    ]
+    words = " ".join(name.split())
+    with opened(rows, size=size) as seen:
+        page = seen.page
+        page.get_by_label("also what did not run").check()
+        assert len(seen.shown()) == 4
+        page.locator(".point").first.focus()
+        assert words in " ".join(page.locator(".readout").first.inner_text().split())
+        assert words in " ".join(page.locator("td.idle").first.inner_text().split())
+        assert words in " ".join(page.locator(".unanswered").inner_text().split())
+        page.get_by_role("combobox", name="Model").select_option(index=1)
+        assert len(seen.shown()) == 3
+        assert {line["model"] for line in seen.downloaded()} == {name}
+        page.get_by_role("button", name="engine").first.click()
+        assert page.evaluate("document.scripts.length") == 1
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def test_an_injected_script_would_not_run(opened: Any) -> None:
+    with opened() as seen:
+        broken_out = render(ROWS).replace("</header>", "<script>alert(1)</script></header>")
+        seen.path.write_text(broken_out, encoding="utf-8")
+        seen.page.reload()
+        assert any("violates the following Content Security Policy" in said for said in seen.complaints)
+        assert not any("dialog" in said for said in seen.complaints)
+        seen.complaints.clear()
+
+
+@pytest.mark.parametrize("rows", [[session_row(), end_row()], [*ROWS[:1], *ROWS[-4:]]], ids=["nothing", "no baseline"])
+def test_a_page_with_few_cases_works(opened: Any, rows: list[Row]) -> None:
+    with opened(rows, size=PHONE) as seen:
+        assert seen.page.locator("h2").count() > 1
+
+
+# The room that A4 has in landscape between its margins, in CSS pixels.
+PAPER = {"width": 1032, "height": 703}
+# Headings of tables of which something lies outside the paper.
+OFF_PAPER = """() => [...document.querySelectorAll('.scroll th, .scroll td')].filter(
+  cell => cell.getBoundingClientRect().right > innerWidth + 1).map(cell => cell.innerText)"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_print_has_pages_without_controls(opened: Any, scheme: str) -> None:
+    with opened(scheme=scheme, size=PAPER) as seen:
+        page = seen.page
+        pdf = page.pdf(prefer_css_page_size=True)
+        assert pdf.startswith(b"%PDF-") and len(re.findall(rb"/Type\s*/Page\b", pdf)) >= 2
+        page.emulate_media(media="print", color_scheme=scheme)
+        assert page.locator(".tools:visible, .shown:visible").count() == 0
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        # A heading and what it says of the section stay with the first card; a card and an interval are never cut.
+        asked = {
+            "#ship": "breakAfter",
+            "#ship + .lead": "breakAfter",
+            ".choice": "breakInside",
+            "figure": "breakInside",
+        }
+        for selector, what in asked.items():
+            assert page.locator(selector).first.evaluate(f"each => getComputedStyle(each).{what}") == "avoid", selector
+        assert page.locator("td .interval").first.evaluate("each => getComputedStyle(each).whiteSpace") == "nowrap"
+
+
+def test_on_paper_what_failed_or_moved_is_open_and_the_rest_is_not(opened: Any) -> None:
+    with opened(size=PAPER) as seen:
+        seen.page.emulate_media(media="print")
+        shown = seen.page.locator("ul.why > li > details").evaluate_all(
+            "folds => folds.filter(each => each.querySelector('p').checkVisibility({contentVisibilityAuto: true}))"
+            ".map(each => each.querySelector('p').textContent)"
+        )
+        assert set(shown) == {INT8["id"], FAST["id"], BROKEN["id"]}
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=PUBLISHED_NAMES)
+def test_a_real_table_is_whole_on_paper(opened: Any, published: Path) -> None:
+    with opened(read_rows(published), size=PAPER) as seen:
+        seen.page.emulate_media(media="print")
+        heads = seen.page.locator(".cases").first.locator("thead th").all_inner_texts()
+        assert [each for each in heads if "took" in each]
+        assert seen.page.evaluate(OFF_PAPER) == []
+
+
+# Folds opened, of the many alike under Why the first few; and nothing in a box of its own that scrolls: axe does not
+# judge the contrast of what is cut off.
+UNFOLDED = """() => {
+  for (const fold of document.querySelectorAll('details')) fold.open = true;
+  for (const fold of document.querySelectorAll('ul.why > li:nth-child(n + 3) > details')) fold.open = false;
+  for (const box of document.querySelectorAll('.scroll')) box.style.overflow = 'visible';
+}"""
+
+
+def grave(page: Any) -> list[Any]:
+    """What axe finds serious on this page, and headings that skip a level."""
+    page.evaluate(UNFOLDED)
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")
+    assert len(found["passes"]) > 20
+    named = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
+    named += [each for each in found["violations"] if each["id"] == "heading-order"]
+    return [(each["id"], [node["html"][:160] for node in each["nodes"]]) for each in named]
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
+def test_axe_finds_nothing_serious(opened: Any, size: dict[str, int], scheme: str) -> None:
+    # The page's policy runs no script but its own; axe is put in from outside, past it.
+    with opened(size=size, scheme=scheme, bypass_csp=True) as seen:
+        seen.page.get_by_label("also what did not run").check()
+        seen.page.get_by_role("button", name="speed-up").first.click()
+        assert grave(seen.page) == []
+
+
+def test_a_grey_too_light_is_found_even_in_a_table_that_scrolls(opened: Any) -> None:
+    with opened(bypass_csp=True) as seen:
+        seen.page.add_style_tag(content="td.layers span { color: #ccc; }")
+        assert [rule for rule, _ in grave(seen.page)] == ["color-contrast"]
+
+
+@pytest.fixture(scope="module")
+def with_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the last of some nights in which one case became slower."""
+    folder = tmp_path_factory.mktemp("nights")
+    for number in range(12):
+        slow = 1.0 if number < 8 else 1.2
+        rows = night(number, *(build(BASE), card_speed(BASE, 4.0 * slow)), *(build(FAST), card_speed(FAST, 2.0)))
+        append(folder / "history", rows)
+    return write_report(rows, folder / "report", load(folder / "history"))
+
+
+@pytest.fixture(scope="module")
+def side_by_side(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs, before and after an update."""
+    path = tmp_path_factory.mktemp("compare") / "two.html"
+    after = [each | {"session": "after"} for each in [*ROWS[:4], *ROWS[7:]]]
+    path.write_text(render_two(compare(ROWS, after)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("page", ["with_nights", "side_by_side"])
+@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
+def test_a_history_and_two_runs_work_on_every_screen(
+    opened: Any, size: dict[str, int], scheme: str, page: str, request: pytest.FixtureRequest
+) -> None:
+    with opened(request.getfixturevalue(page), size=size, scheme=scheme, bypass_csp=True) as seen:
+        assert seen.page.get_by_role("region", name="Table: ").count() >= 1
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        assert seen.page.evaluate(CUT_OFF) == []
+        if page == "with_nights":
+            assert seen.page.locator("#since").inner_text() == "Since when"
+            assert seen.page.locator("svg.nights").count() >= 2
+        assert grave(seen.page) == []
+
+
+# Names of SVG texts that reach beyond their picture, where they are cut off. A pixel is rounding.
+CUT_OFF = """() => {
+  for (const fold of document.querySelectorAll('details')) fold.open = true;
+  return [...document.querySelectorAll('svg text')].filter(text => {
+    const inner = text.getBoundingClientRect(), outer = text.closest('svg').getBoundingClientRect();
+    return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.top < outer.top - 1
+        || inner.bottom > outer.bottom + 1;
+  }).map(text => text.textContent);
+}"""
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_no_text_of_a_picture_is_cut_off(opened: Any, size: dict[str, int]) -> None:
+    with opened(size=size) as seen:
+        assert seen.page.locator("svg text").count() > 10
+        assert seen.page.evaluate(CUT_OFF) == []
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_no_text_of_a_real_picture_is_cut_off(opened: Any, size: dict[str, int], record: Path) -> None:
+    with opened(read_rows(record), size=size) as seen:
+        assert seen.page.locator("svg text").count() > 10
+        assert seen.page.evaluate(CUT_OFF) == []
+
+
+def test_there_are_published_runs() -> None:
+    assert PUBLISHED
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
+def test_a_real_run_works_on_every_screen(opened: Any, record: Path, size: dict[str, int], scheme: str) -> None:
+    rows = read_rows(record)
+    with opened(rows, size=size, scheme=scheme, bypass_csp=True) as seen:
+        page = seen.page
+        page.get_by_label("also what did not run").check()
+        assert len(seen.shown()) == len(build_table(rows))
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        page.get_by_role("button", name="speed-up").first.click()
+        assert "sorted by" in seen.status()
+        seen.choose("Precision", "INT8")
+        shown = seen.shown()
+        assert 0 < len(shown) < len(build_table(rows))
+        assert [line["case"] for line in seen.downloaded()] == shown
+        # By force: another mark may lie above it, whose figures are as good.
+        page.locator(".point").first.hover(force=True)
+        assert "×" in page.locator(".readout").first.inner_text()
+        assert grave(page) == []
+
+
+def test_a_real_run_prints_and_needs_no_scripts(opened: Any, record: Path) -> None:
+    rows = read_rows(record)
+    with opened(rows, java_script_enabled=False) as still:
+        text = " ".join(still.page.locator("body").inner_text().split())
+        assert not [finding.text for finding in find(rows) if " ".join(finding.text.split()) not in text]
+        assert len(re.findall(rb"/Type\s*/Page\b", still.page.pdf(prefer_css_page_size=True))) >= 4
+        still.page.emulate_media(media="print")
+        still.page.set_viewport_size(PAPER)
+        cards = still.page.locator(".choice")
+        told = [f"{choice.model}, batch {choice.batch}" for choice in recommend(rows)]
+        assert [each.split("\n")[0] for each in cards.all_inner_texts()] == told
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=PUBLISHED_NAMES)
+def test_the_page_that_was_published_is_that_of_its_record(browser: Any, published: Path) -> None:
+    """Page, JSON and CSV have the figures of the record: nobody changed one of them by hand."""
+    rows = read_rows(published)
+    figures = json.loads(json.dumps(as_data(rows)["table"], allow_nan=False, default=str))
+    assert json.loads(published.with_name("report.json").read_text(encoding="utf-8"))["table"] == figures
+    assert published.with_name("report.csv").read_text(encoding="utf-8") == build_table(rows).to_csv(index=False)
+    page = browser.new_page()
+    page.goto(published.with_name("report.html").as_uri())
+    lines = page.locator("tr[data-csv]").evaluate_all("found => found.map(row => row.dataset.csv)")
+    everything = csv.reader(io.StringIO(build_table(rows).to_csv(index=False), newline=""))
+    assert sorted(next(csv.reader([line])) for line in lines) == sorted(list(everything)[1:])
+    fresh = browser.new_page()
+    fresh.set_content(render(rows))
+    words = "() => document.querySelector('main').innerText"
+    assert page.evaluate(words) == fresh.evaluate(words)
+    fresh.close()
+    assert page.locator("h1").inner_text() in published.with_name("README.md").read_text(encoding="utf-8")
+    page.close()

@@ -1,0 +1,118 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from fixtures.accuracy.gate import check_tolerance
+from fixtures.errors import BenchError
+from fixtures.plan.options import Options
+from fixtures.plan.suite import choose_suite
+from tests.helpers.runs import raw_options
+
+
+def _options(**changed: str | bool) -> Options:
+    return Options.from_values(raw_options(**changed), Path("/root-of-the-checkout"))
+
+
+def test_defaults():
+    options = _options()
+    assert options.batches == (1, 8)
+    assert options.tolerance == 0.02
+    assert options.engine_cache == Path("/root-of-the-checkout/.engines")
+
+
+def test_lists_are_split_and_batches_sorted():
+    options = _options(batches="8, 1,8", backends="pytorch, onnxruntime")
+    assert options.batches == (1, 8)
+    assert options.backends == ("pytorch", "onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("batches", "0", "--batches"),
+        ("batches", "eight", "--batches"),
+        ("batches", "2000", "--batches"),
+        ("device", "tpu", "--device: unknown 'tpu'"),
+        ("suite", "fake", "--suite: unknown 'fake'"),
+        ("tolerance", "two", "--tolerance: 'two' is not a number"),
+        ("measure_seconds", "-1", "--measure-seconds"),
+        ("measure_seconds", "nan", "--measure-seconds"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(option: str, value: str, message: str):
+    with pytest.raises(BenchError, match=message) as error:
+        _options(**{option: value})
+    assert "how to mend it" in str(error.value)
+
+
+@pytest.mark.parametrize("tolerance", ["-0.01", "1", "2", "nan", "inf"])
+def test_a_tolerance_out_of_range_is_refused(tolerance: str):
+    with pytest.raises(BenchError, match=r"--tolerance 0\.02"):
+        check_tolerance(_options(tolerance=tolerance).tolerance)
+
+
+@pytest.fixture
+def nothing_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine without Ultralytics settings or a Hugging Face cache."""
+    for name in ("YOLO_CONFIG_DIR", "HF_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "empty"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    return tmp_path
+
+
+def test_without_real_weights_the_embedded_suite_runs_and_says_why(nothing_found: Path):
+    suite = choose_suite(_options(), nothing_found)
+    assert suite.name == "embedded"
+    assert "no yolov8n.pt and no COCO" in suite.why
+    assert not suite.download
+    assert [slot.reason for slot in suite.models()] == ["", "", ""]
+
+
+@pytest.mark.parametrize("place", ["settings.json", "Ultralytics/settings.json"])
+def test_ultralytics_settings_are_found_where_its_versions_keep_them(nothing_found: Path, place: str):
+    settings = nothing_found / "empty" / place
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"datasets_dir": str(nothing_found / "data"), "weights_dir": str(nothing_found)}))
+    (nothing_found / "yolov8n.pt").touch()
+    (nothing_found / "data/coco/images/val2017").mkdir(parents=True)
+    (nothing_found / "data/coco/annotations").mkdir()
+    (nothing_found / "data/coco/annotations/instances_val2017.json").touch()
+    assert choose_suite(_options(), nothing_found / "elsewhere").name == "real"
+
+
+def test_weights_and_data_in_their_usual_places_make_the_suite_real(nothing_found: Path):
+    (nothing_found / "yolov8n.pt").touch()
+    (nothing_found / "datasets/coco/images/val2017").mkdir(parents=True)
+    (nothing_found / "datasets/coco/annotations").mkdir()
+    (nothing_found / "datasets/coco/annotations/instances_val2017.json").touch()
+    suite = choose_suite(_options(), nothing_found)
+    assert suite.name == "real"
+    assert "found" in suite.why
+    assert not suite.download
+    assert "no CLIP weights" in suite.models()[1].reason
+
+
+def test_named_weights_make_the_suite_real_without_a_download(nothing_found: Path):
+    suite = choose_suite(_options(yolo="my/net.pt", coco_images="i", coco_annotations="a"), nothing_found)
+    assert (suite.name, suite.download) == ("real", False)
+    assert [slot.name for slot in suite.models()] == ["net", "clip-image", "clip-text"]
+    assert [bool(slot.reason) for slot in suite.models()] == [False, True, True]
+
+
+def test_a_detector_without_images_is_listed_with_the_reason(nothing_found: Path):
+    suite = choose_suite(_options(yolo="net.pt"), nothing_found)
+    assert "--coco-images" in suite.models()[0].reason
+
+
+def test_only_the_real_suite_on_demand_may_download(nothing_found: Path):
+    suite = choose_suite(_options(suite="real"), nothing_found)
+    assert suite.download
+    assert (suite.yolo, suite.clip) == ("yolov8n.pt", "openai/clip-vit-base-patch32")
+
+
+def test_contradicting_options_are_refused(nothing_found: Path):
+    with pytest.raises(BenchError, match="--suite embedded brings its own"):
+        choose_suite(_options(suite="embedded", yolo="net.pt"), nothing_found)
+    with pytest.raises(BenchError, match="belong together"):
+        choose_suite(_options(coco_images="images"), nothing_found)

@@ -1,0 +1,82 @@
+"""What an answer says of a reading that cannot be, and of the second clock's own window."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fixtures.gpu.monitor import Watched
+from fixtures.gpu.telemetry import Card, CardState, summarise
+from fixtures.isolation.messages import AGAIN
+from fixtures.runner.stages import Interview, speed
+from fixtures.timing.sampler import SamplerSettings, Sampling
+from fixtures.timing.statistics import Interval
+
+LOADED: Any = SimpleNamespace(case=SimpleNamespace(batch=8), artifact=SimpleNamespace(sha256="e4c9"))
+QUIET = summarise([], Card("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
+SAMPLING = Sampling((0.002,) * 100, 0.5, 20, True, "interval", Interval(0.0019, 0.0021))
+EVENTS, HOST = (SimpleNamespace(name=name, quantity=what) for name, what in [("events", "device"), ("host", "latency")])
+
+
+ROUND_TRIP = replace(SAMPLING, samples_s=(0.003,) * 100)
+
+
+class _Workbench:
+    """A card that was in this state, and whose peak is `share` of the reading."""
+
+    def __init__(self, share: float, state: CardState, retries: int) -> None:
+        self._share = share
+        self._state = (state, retries)
+
+    def instruments(self, _: Any) -> tuple[Any, ...]:
+        return (EVENTS, HOST)
+
+    def sample(self, _: Any, clocks: Any, settings: SamplerSettings) -> Watched[tuple[Sampling, ...]]:
+        assert clocks == (EVENTS, HOST)
+        return Watched((SAMPLING, ROUND_TRIP), *self._state)
+
+    def card_values(self, _: Any, watched: Watched[Any], images_per_second: float, energy: bool) -> dict[str, Any]:
+        assert images_per_second == pytest.approx(4000)
+        return {"share_of_peak": self._share, "above_peak": self._share > 1, "throttled_retries": watched.retries}
+
+
+def _ask(share: float, state: CardState = QUIET, retries: int = 0) -> Any:
+    bench: Any = _Workbench(share, state, retries)
+    return speed(bench, LOADED, SamplerSettings())
+
+
+def test_only_the_first_process_makes_an_energy_pass():
+    asked = []
+
+    class Asked(_Workbench):
+        def load(self, _: Any) -> Any:
+            return LOADED
+
+        def card_values(self, *known: Any) -> dict[str, Any]:
+            asked.append(known[-1])
+            return super().card_values(*known)
+
+    bench: Any = Asked(0.5, QUIET, 0)
+    interview = Interview(bench, SamplerSettings(), 0.02)
+    for question in ("speed", AGAIN):
+        interview.ask(LOADED.case, question)
+    assert asked == [True, False]
+
+
+def test_a_reading_above_the_cards_peak_closes_the_gate():
+    assert not _ask(0.9).failure
+    failure = _ask(1.3).failure
+    assert failure == "4000 img/s is 1.30 of what this card can compute: the reading is broken, not fast"
+
+
+def test_the_second_clock_stands_beside_the_first_with_the_state_of_the_card():
+    answer = _ask(0.5, replace(QUIET, throttled=True, foreign="1 process"), 1)
+    assert (answer.values["latency_ms"]["p50"], answer.values["throttled_retries"]) == (pytest.approx(2), 1)
+    assert answer.samples_s == SAMPLING.samples_s
+    second = answer.values["end_to_end"]
+    assert (second["card"]["throttled"], second["card"]["foreign"], second["throttled_retries"]) == (
+        True, "1 process", 1,
+    )  # fmt: skip
+    assert second["latency_ms"]["p50"] == pytest.approx(3)
+    assert second["quantity"] == "latency" and "samples_ms" not in second

@@ -1,0 +1,252 @@
+"""The main job from the outside: exit status, record, report, and what happens when things go wrong."""
+
+import json
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from fixtures.cache.eviction import MANIFEST
+from fixtures.hashing import sha256_of
+from reports.record.store import read_rows
+from tests.helpers.runs import run_bench, write_coco
+
+QUICK = ("--suite", "embedded", "--measure-seconds", "0.2", "--batches", "1")
+CLIP = (*QUICK, "--models", "clip-image", "--backends", "pytorch,onnxruntime", "--precisions", "fp32,int8")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture(scope="module")
+def first(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """A run of four cells, one of which cannot run, into an empty engine cache."""
+    output = tmp_path_factory.mktemp("output")
+    done = run_bench(
+        *CLIP,
+        *("--engine-cache", str(cache), "--output", str(output)),
+        *("--junitxml", str(output / "junit.xml"), "--benchmark-json", str(output / "benchmark.json")),
+    )
+    return done, output
+
+
+def _answers(output: Path) -> dict[tuple[str, str], dict]:
+    rows = read_rows(output / "rows.jsonl")
+    return {(row["case"]["id"], row["question"]): row for row in rows if row["kind"] == "case"}
+
+
+def test_every_cell_answers_every_question(first: tuple[subprocess.CompletedProcess[str], Path]):
+    done, output = first
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = ("clip-image-pytorch-fp32-b1", "clip-image-onnxruntime-fp32-b1", "clip-image-onnxruntime-int8-b1")
+    expected = {(case, question): "passed" for case in ran for question in ("build", "speed", "accuracy")}
+    expected["clip-image-pytorch-int8-b1", "matrix"] = "skipped"
+    assert {key: row["outcome"] for key, row in _answers(output).items()} == expected
+
+
+def test_the_header_says_which_suite_runs_and_why(first: tuple[subprocess.CompletedProcess[str], Path]):
+    assert "suite embedded (asked for by --suite embedded)" in first[0].stdout
+
+
+def test_what_did_not_run_is_listed_with_its_reason(first: tuple[subprocess.CompletedProcess[str], Path]):
+    done, output = first
+    assert "did not run (1 cells)" in done.stdout
+    assert "clip-image-pytorch-int8-b1" in (output / "report.html").read_text()
+    assert "cannot run the calibrated INT8 network" in (output / "report.html").read_text()
+
+
+def test_long_work_shows_progress(first: tuple[subprocess.CompletedProcess[str], Path]):
+    assert "… clip-image: calibrating INT8" in first[0].stdout
+
+
+def test_the_engine_that_is_scored_is_the_engine_that_was_timed(
+    first: tuple[subprocess.CompletedProcess[str], Path], cache: Path
+):
+    answers = _answers(first[1])
+    for case in ("clip-image-pytorch-fp32-b1", "clip-image-onnxruntime-int8-b1"):
+        hashes = {answers[case, question]["values"]["engine_sha256"] for question in ("build", "speed", "accuracy")}
+        assert len(hashes) == 1
+        (folder,) = cache.glob(f"{case.removesuffix('-b1')}-*")  # these engines take any batch
+        assert hashes == {json.loads((folder / MANIFEST).read_text())["sha256"]}
+
+
+def test_the_record_says_what_the_engine_really_is(first: tuple[subprocess.CompletedProcess[str], Path]):
+    answers = _answers(first[1])
+    assert answers["clip-image-onnxruntime-fp32-b1", "build"]["values"]["layers"].keys() == {"fp32"}
+    assert answers["clip-image-onnxruntime-int8-b1", "build"]["values"]["layers"]["int8"] > 0
+
+
+def test_pytest_benchmark_holds_the_true_samples(first: tuple[subprocess.CompletedProcess[str], Path]):
+    _, output = first
+    saved = json.loads((output / "benchmark.json").read_text())["benchmarks"]
+    speed = {each["params"]["case"]: each for each in saved if each["name"].startswith("test_speed")}
+    for case, each in speed.items():
+        values = _answers(output)[case, "speed"]["values"]
+        assert each["stats"]["median"] * 1e3 == pytest.approx(values["latency_ms"]["p50"])
+        assert each["stats"]["rounds"] == values["samples"]
+        assert each["extra_info"]["outcome"] == "passed"
+
+
+def test_junit_agrees_with_the_record(first: tuple[subprocess.CompletedProcess[str], Path]):
+    suite = ElementTree.parse(first[1] / "junit.xml").getroot()[0]
+    assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "9", "failures": "0", "errors": "0", "skipped": "0",
+    }  # fmt: skip
+
+
+def test_a_second_run_builds_nothing(first: tuple[subprocess.CompletedProcess[str], Path], cache: Path, tmp_path: Path):
+    assert first[0].returncode == 0
+    done = run_bench(*CLIP, "--engine-cache", str(cache), "--output", str(tmp_path), "-m", "build")
+    assert done.returncode == 0
+    built = [row["values"]["cached"] for key, row in _answers(tmp_path).items() if key[1] == "build"]
+    assert built == [True] * 3
+    assert ": building" not in done.stdout
+
+
+def test_a_damaged_engine_fails_the_gate_and_nothing_else(
+    first: tuple[subprocess.CompletedProcess[str], Path], cache: Path, tmp_path: Path
+):
+    """One layer's weights times four, in an engine that the cache takes for whole."""
+    assert first[0].returncode == 0
+    damaged = Path(shutil.copytree(cache, tmp_path / "engines"))
+    (folder,) = damaged.glob("clip-image-onnxruntime-fp32-*")
+    _multiply_a_layer(folder / "model.onnx", 4)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest |= {"sha256": sha256_of(folder / "model.onnx"), "size_bytes": (folder / "model.onnx").stat().st_size}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    output = tmp_path / "output"
+    done = run_bench(*CLIP, "--engine-cache", str(damaged), "--output", str(output))
+    assert done.returncode == 1
+    answers = _answers(output)
+    failed = answers.pop(("clip-image-onnxruntime-fp32-b1", "accuracy"))
+    assert failed["outcome"] == "failed"
+    assert "of the baseline" in failed["reason"]
+    assert min(metric["ratio"] for metric in failed["values"]["metrics"]) < 0.98
+    assert {row["outcome"] for row in answers.values()} == {"passed", "skipped"}
+    assert json.loads((output / "report.json").read_text())
+
+
+def _multiply_a_layer(path: Path, factor: float) -> None:
+    graph = onnx.load(path)
+    matrices = [tensor for tensor in graph.graph.initializer if len(tensor.dims) == 2]
+    middle = matrices[len(matrices) // 2]
+    middle.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(middle) * factor, middle.name))
+    path.unlink()  # it may be a link to the graph that other engines are made from
+    onnx.save(graph, path)
+
+
+def test_a_broken_image_costs_its_cells_and_keeps_the_other_rows(untrained_checkpoint: Path, tmp_path: Path):
+    images, annotations = write_coco(tmp_path / "coco")
+    (images / "001.jpg").write_bytes(b"no picture")  # a calibration image: only INT8 reads it
+    output = tmp_path / "output"
+    done = run_bench(
+        *("--yolo", str(untrained_checkpoint), "--coco-images", str(images), "--coco-annotations", str(annotations)),
+        *("--models", "cat-dog", "--backends", "onnxruntime", "--precisions", "fp32,int8", "--batches", "1"),
+        *("--measure-seconds", "0.2", "--engine-cache", str(tmp_path / "engines"), "--output", str(output)),
+        *("-m", "build or speed"),
+    )
+    assert done.returncode == 6
+    outcomes = {key: row["outcome"] for key, row in _answers(output).items()}
+    assert outcomes["cat-dog-onnxruntime-fp32-b1", "speed"] == "passed"
+    assert outcomes["cat-dog-onnxruntime-int8-b1", "speed"] == "error"
+    reason = _answers(output)["cat-dog-onnxruntime-int8-b1", "speed"]["reason"]
+    assert "image cannot be decoded" in reason
+    assert "001.jpg" in reason
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--backends", "tensorflow"), "--backends: unknown 'tensorflow'"),
+        (("--precisions", "fp4"), "--precisions: unknown 'fp4'"),
+        (("--models", "resnet"), "--models: unknown 'resnet'"),
+        (("--tolerance", "2"), "the tolerance is 2.0"),
+        (("--suite", "embedded", "--yolo", "x.pt"), "brings its own weights"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error(options: tuple[str, ...], message: str):
+    done = run_bench(*options)
+    assert done.returncode == 4
+    assert message in done.stderr
+    assert "how to mend it" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    done = run_bench(*CLIP, "--output", str(tmp_path / "file" / "output"))
+    assert done.returncode == 4
+    assert "how to mend it" in done.stderr
+
+
+def test_a_start_that_fails_leaves_no_record_and_ends(cache: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    where = ("--output", str(tmp_path / "output"))
+    done = run_bench(*CLIP, "--engine-cache", str(tmp_path / "file" / "cache"), *where)
+    assert done.returncode == 4
+    assert "the engine cache cannot be written" in done.stderr and "how to mend it" in done.stderr
+    assert not (tmp_path / "output" / "rows.jsonl").exists()
+    again = run_bench(*CLIP, "-k", "pytorch", "--engine-cache", str(cache), *where)
+    assert again.returncode == 0
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_was_measured(
+    first: tuple[subprocess.CompletedProcess[str], Path], cache: Path, tmp_path: Path
+):
+    assert first[0].returncode == 0
+    limit = 4_000  # bytes a file: room for the session row and a build row, not for the samples of a speed row
+
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    done = run_bench(
+        *(*CLIP, "--measure-seconds", "1", "--engine-cache", str(cache), "--output", str(tmp_path)),
+        preexec_fn=limit_files,
+    )
+    assert done.returncode not in (0, 4)
+    assert "the rows written so far are kept" in done.stdout + done.stderr
+    rows = read_rows(tmp_path / "rows.jsonl")
+    assert rows[0]["kind"] == "session"
+    assert all(row["kind"] != "torn" for row in rows)
+
+
+def test_a_run_in_which_nothing_can_run_says_why_and_is_no_success(cache: Path, tmp_path: Path):
+    done = run_bench(
+        *("--suite", "embedded", "--models", "clip-image", "--backends", "tensorrt", "--batches", "1"),
+        *("--engine-cache", str(cache), "--output", str(tmp_path)),
+    )
+    assert done.returncode == 5  # pytest: no tests collected
+    assert "did not run (3 cells)" in done.stdout
+    assert {row["outcome"] for row in _answers(tmp_path).values()} == {"skipped"}
+    assert (tmp_path / "report.html").exists()
+
+
+def test_an_engine_in_another_precision_than_asked_for_fails_its_case(
+    first: tuple[subprocess.CompletedProcess[str], Path], cache: Path, tmp_path: Path
+):
+    """The FP32 engine, as its builder read it, in the place of the FP16 one."""
+    assert first[0].returncode == 0
+    engines = Path(shutil.copytree(cache, tmp_path / "engines"))
+    asked = (
+        *("--suite", "embedded", "--models", "clip-image", "--backends", "pytorch", "--precisions", "fp16"),
+        *("--batches", "1", "--engine-cache", str(engines), "-m", "build"),
+    )
+    assert run_bench(*asked, "--output", str(tmp_path / "sound")).returncode == 0
+    (fp32,), (fp16,) = (engines.glob(f"clip-image-pytorch-{precision}-*") for precision in ("fp32", "fp16"))
+    ingredients = json.loads((fp16 / MANIFEST).read_text())["ingredients"]
+    shutil.rmtree(fp16)
+    shutil.copytree(fp32, fp16)
+    manifest = json.loads((fp16 / MANIFEST).read_text()) | {"ingredients": ingredients}
+    (fp16 / MANIFEST).write_text(json.dumps(manifest))
+    assert run_bench(*asked, "--output", str(tmp_path / "lie")).returncode == 1
+    row = _answers(tmp_path / "lie")["clip-image-pytorch-fp16-b1", "build"]
+    assert row["outcome"] == "failed"
+    assert row["reason"].startswith("asked for FP16, but of 26 layers the engine computes 26 in FP32")
