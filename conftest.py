@@ -9,7 +9,7 @@ from fixtures.errors import BenchError
 from fixtures.isolation.pool import CaseFailedError
 from fixtures.plan.options import DEVICES, SUITES, Options
 from fixtures.pytest_plugin.benchmark_replay import ReplayTimer
-from fixtures.pytest_plugin.session import BENCH, QUESTIONS, BenchRun, Entry
+from fixtures.pytest_plugin.session import QUESTIONS, RUN_KEY, BenchRun, StageOutcome
 from fixtures.pytest_plugin.terminal import closing_section, header_lines
 from reports.errors import ReportError
 
@@ -65,20 +65,20 @@ def pytest_configure(config: pytest.Config) -> None:
     )  # fmt: skip
     try:
         options = Options.from_values({name: config.getoption(name) for name in names}, ROOT)
-        config.stash[BENCH] = BenchRun(options, ROOT, lambda text: _progress(config, text))
+        config.stash[RUN_KEY] = BenchRun(options, ROOT, lambda text: _progress(config, text))
     except BenchError as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return header_lines(config.stash[BENCH])
+    return header_lines(config.stash[RUN_KEY])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" not in metafunc.fixturenames:
         return
     params = []
-    for case_id, cell in metafunc.config.stash[BENCH].cells.items():
+    for case_id, cell in metafunc.config.stash[RUN_KEY].cells.items():
         params.append(pytest.param(case_id, id=case_id, marks=getattr(pytest.mark, cell.case.precision)))
     metafunc.parametrize("case", params, indirect=True, scope="session")
 
@@ -90,7 +90,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Cells that this machine cannot run are taken out here, after `-k` and `-m` have chosen. The record and the
     closing lines name them with their reasons, once; hundreds of skipped tests would bury what was measured.
     """
-    run = config.stash[BENCH]
+    run = config.stash[RUN_KEY]
     ours = {item: _identity(item) for item in _ours(items)}
     looking_back = [item for item in items if "bench_run" in getattr(item, "fixturenames", ()) and item not in ours]
     if looking_back and not run.options.history:
@@ -113,33 +113,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if run.earlier is not None:
         selected = set(ours.values())
         try:
-            run.asked_again = run.earlier.told_again(selected)
+            run.asked_again = run.earlier.describe_reruns(selected)
         except BenchError as error:
             raise pytest.UsageError(str(error)) from None
-        settled = run.earlier.settled(selected)
-        answered = [item for item, identity in ours.items() if identity in settled]
+        completed = run.earlier.completed(selected)
+        answered = [item for item, identity in ours.items() if identity in completed]
         config.hook.pytest_deselected(items=answered)
         ours = {item: identity for item, identity in ours.items() if item not in answered}
         items[:] = [item for item in items if item not in answered]
     run.asked = frozenset(ours.values())
-    cases, questions = list(cells), list(QUESTIONS.values())
+    cases, stages = list(cells), list(QUESTIONS.values())
 
     def place(item: pytest.Item) -> tuple[int, int]:
         if item not in ours:
             return (len(cases) if item in looking_back else -1, 0)
         case_id, question = ours[item]
-        return (cases.index(case_id), questions.index(question))
+        return (cases.index(case_id), stages.index(question))
 
     items.sort(key=place)
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Before anything is asked: what an earlier part of this session left undone in a way that fails it."""
-    return config.stash[BENCH].asked_again
+    return config.stash[RUN_KEY].asked_again
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    run = session.config.stash[BENCH]
+    run = session.config.stash[RUN_KEY]
     of_a_whole = run.earlier is not None or run.options.shard != (1, 1)
     if not (_ours(session.items) or run.cannot_run or of_a_whole) or session.config.option.collectonly:
         return
@@ -158,13 +158,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         return
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, BenchError | ReportError | CaseFailedError):
-        report.longrepr = str(error)  # it says how to mend it; a traceback would bury that
+        report.longrepr = str(error)  # it says hint; a traceback would bury that
     if not _answers(report):
         return
-    entry = item.stash.get(Entry.KEY, Entry())
+    entry = item.stash.get(StageOutcome.KEY, StageOutcome())
     word, reason = _outcome(report, error)
     case_id, question = _identity(item)
-    run = item.config.stash[BENCH]
+    run = item.config.stash[RUN_KEY]
     if word == "passed" and (problem := run.problem(case_id, question, entry)):
         # The session fails for this, so the test does: JUnit and pytest's own count are made from the report.
         word, reason = "failed", problem
@@ -191,7 +191,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    run = session.config.stash.get(BENCH, None)
+    run = session.config.stash.get(RUN_KEY, None)
     if run is None:
         return
     if not run.started:
@@ -213,7 +213,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    run = terminalreporter.config.stash.get(BENCH, None)
+    run = terminalreporter.config.stash.get(RUN_KEY, None)
     if run is not None and run.started:
         terminalreporter.section("image-engine-bench")
         for line in closing_section(run):

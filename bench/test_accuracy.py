@@ -5,6 +5,6 @@ import pytest
 pytestmark = pytest.mark.accuracy
 
 
-def test_accuracy(answer, settle):
+def test_accuracy(result, check):
     """mAP or zero-shot answers, as a share of the baseline's: less than 1 - tolerance fails."""
-    settle(answer)
+    check(result)

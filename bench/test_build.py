@@ -5,6 +5,6 @@ import pytest
 pytestmark = pytest.mark.build
 
 
-def test_build(answer, settle):
+def test_build(result, check):
     """Seconds to build, bytes on disk, seconds from the file to the first answer; and is it what was asked for?"""
-    settle(answer)
+    check(result)

@@ -5,6 +5,6 @@ import pytest
 pytestmark = pytest.mark.speed
 
 
-def test_speed(answer, settle):
+def test_speed(result, check):
     """Device time on a card, end-to-end latency everywhere: from steady state until the median is known."""
-    settle(answer)
+    check(result)

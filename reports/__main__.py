@@ -29,7 +29,7 @@ from reports.compare.runs import compare, write
 from reports.compare.text import as_text
 from reports.errors import ReportError
 from reports.github.job_summary import annotations, command, job_summary
-from reports.history.session_regressions import Since, judge
+from reports.history.session_regressions import Regression, judge
 from reports.history.store import append, load
 from reports.history.text import history_table
 from reports.html.page import write_report
@@ -146,7 +146,7 @@ def _put(text: str, output: Path | None) -> None:
     except OSError as error:
         raise ReportError(
             f"{output}: cannot write the summary: {error.strerror or error}",
-            mend="name another, writable file with --output, or leave it out to print the Markdown",
+            hint="name another, writable file with --output, or leave it out to print the Markdown",
         ) from error
 
 
@@ -156,7 +156,7 @@ def _history(rows: list[Row], folder: Path | None) -> pd.DataFrame | None:
     return load(folder) if folder is not None and answered else None
 
 
-def _since(rows: list[Row], history: pd.DataFrame | None) -> list[Since]:
+def _since(rows: list[Row], history: pd.DataFrame | None) -> list[Regression]:
     """What the history says of these rows."""
     return [] if history is None else judge(history, last_session(rows)[0]["session"])
 
@@ -173,7 +173,7 @@ def _merge(asked: argparse.Namespace) -> None:
     rows = merge([read_rows(path) for path in asked.rows])
     path = asked.output / RECORD
     if path.exists():
-        raise ReportError(f"{path}: there is a record already", mend="name another folder with --output")
+        raise ReportError(f"{path}: there is a record already", hint="name another folder with --output")
     with Recorder(path) as recorder:
         for row in rows:
             recorder.write(row)

@@ -1,13 +1,13 @@
-"""The one error type of the reports: what is wrong, where, and how to mend it."""
+"""The one error type of the reports: what is wrong, where, and hint."""
 
 
 class ReportError(Exception):
     """A record or a report folder that cannot be used as it is.
 
-    The message names the file first, then says how to mend it.
+    The message names the file first, then says hint.
     """
 
-    def __init__(self, what: str, *, mend: str) -> None:
-        super().__init__(f"{what}\n  how to mend it: {mend}")
+    def __init__(self, what: str, *, hint: str) -> None:
+        super().__init__(f"{what}\n  hint: {hint}")
         self.what = what
-        self.mend = mend
+        self.hint = hint

@@ -33,7 +33,7 @@ def read(path: Path) -> dict[str, Any]:
 NIGHTLY = read(ROOT / ".github" / "workflows" / "nightly-gpu.yml")
 NIGHT = NIGHTLY["jobs"]["bench"]
 STEPS = NIGHT["steps"]
-BENCH = next(step for step in STEPS if "--junitxml" in step.get("run", ""))
+RUN_KEY = next(step for step in STEPS if "--junitxml" in step.get("run", ""))
 SUMMARY = next(step for step in STEPS if "reports summary" in step.get("run", ""))
 UPLOAD = next(step for step in STEPS if "upload-artifact" in step.get("uses", ""))
 
@@ -87,19 +87,19 @@ def test_the_night_runs_on_the_card_alone_and_never_for_a_stranger():
 
 def test_the_doctor_speaks_before_the_engines_are_built():
     doctor = next(step for step in STEPS if "fixtures.doctor" in step.get("run", ""))
-    assert STEPS.index(doctor) < STEPS.index(BENCH)
+    assert STEPS.index(doctor) < STEPS.index(RUN_KEY)
 
 
 def test_report_and_summary_come_after_a_failure_too():
     assert all(step.get("if") == "always()" for step in (SUMMARY, UPLOAD))
-    assert all(STEPS.index(step) > STEPS.index(BENCH) for step in (SUMMARY, UPLOAD))
+    assert all(STEPS.index(step) > STEPS.index(RUN_KEY) for step in (SUMMARY, UPLOAD))
     assert NIGHT["env"]["REPORT"].startswith(f"{UPLOAD['with']['path']}/")
 
 
 def test_nothing_in_the_night_forgives_a_failed_step():
     assert "continue-on-error" not in NIGHT
     assert not [step for step in STEPS if "continue-on-error" in step or "|| true" in step.get("run", "")]
-    assert "if" not in BENCH
+    assert "if" not in RUN_KEY
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def run(step: dict[str, Any], runner: Path, *, status: int = 0, **more: str) -> 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 6, 7])
 def test_pytests_exit_status_is_that_of_the_night(runner: Path, status: int):
-    assert run(BENCH, runner, status=status, PYTEST_ARGUMENTS="").returncode == status
+    assert run(RUN_KEY, runner, status=status, PYTEST_ARGUMENTS="").returncode == status
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_pytests_exit_status_is_that_of_the_night(runner: Path, status: int):
     ],
 )
 def test_what_someone_types_goes_to_pytest_and_not_to_the_shell(runner: Path, typed: str, more: list[str]):
-    assert run(BENCH, runner, PYTEST_ARGUMENTS=typed).returncode == 0
+    assert run(RUN_KEY, runner, PYTEST_ARGUMENTS=typed).returncode == 0
     asked = (runner / "asked").read_text().splitlines()
     assert asked[:6] == ["-m", "tox", "run", "-e", "gpu", "--"]
     assert asked[6 : 6 + len(more)] == more

@@ -60,7 +60,7 @@ class CaseSummary:
         return bool(self.launch and self.latency and self.launch.p50_ms > self.latency.p50_ms)
 
     @property
-    def pace(self) -> Latency | None:
+    def effective_latency(self) -> Latency | None:
         """The time of one batch after the other for one caller: the slower of launches and `latency`.
 
         What is compared and recommended: a card that waits for its host computes no faster for being quick.
@@ -72,19 +72,21 @@ class CaseSummary:
         return (self.backend, self.precision) == (BASELINE_BACKEND, BASELINE_PRECISION)
 
     @property
-    def refuted(self) -> tuple[str, ...]:
+    def failed_stages(self) -> tuple[str, ...]:
         """The questions other than accuracy that failed: the engine, or its reading, is not what it should be."""
         return tuple(name for name, row in self.answers.items() if row["outcome"] == "failed" and name != "accuracy")
 
     @property
     def sound(self) -> bool:
         """Whether the case measured what its name says."""
-        return not self.problems and not self.refuted
+        return not self.problems and not self.failed_stages
 
     @property
-    def gate_shown(self) -> str:
+    def gate_label(self) -> str:
         """The gate's word: accuracy's, but "fail" for a refuted engine, and "error" where a question crashed."""
-        return "fail" if self.refuted else "error" if self.status == "error" and self.gate != "fail" else self.gate
+        return (
+            "fail" if self.failed_stages else "error" if self.status == "error" and self.gate != "fail" else self.gate
+        )
 
     @property
     def ran(self) -> bool:
@@ -130,7 +132,7 @@ def tolerance(rows: Sequence[Row]) -> float:
     return DEFAULT_TOLERANCE if found is None else found
 
 
-def summarise(rows: Sequence[Row]) -> list[CaseSummary]:
+def summarize(rows: Sequence[Row]) -> list[CaseSummary]:
     """The cases of the last session in these rows, ordered by model and batch, then as they were run."""
     rows = last_session(list(rows))
     answers: dict[str, Answers] = {}
@@ -227,13 +229,14 @@ def _status(answers: Answers, gate: str) -> str:
 
 
 def _with_speedup(case: CaseSummary, baseline: CaseSummary | None) -> CaseSummary:
-    if case.pace is None or baseline is None or baseline.pace is None:
+    if case.effective_latency is None or baseline is None or baseline.effective_latency is None:
         return case
     if case.is_baseline:
         return replace(case, speedup=Ratio(1.0, 1.0, 1.0))  # by definition, not by measurement
-    speedup = speed_ratio(case.pace, baseline.pace)
+    speedup = speed_ratio(case.effective_latency, baseline.effective_latency)
     if speedup is None:
-        mixed = f"timed by {case.pace.instrument}, the baseline by {baseline.pace.instrument}: no speed-up"
+        clocks = (case.effective_latency.instrument, baseline.effective_latency.instrument)
+        mixed = f"timed by {clocks[0]}, the baseline by {clocks[1]}: no speed-up"
         return replace(case, problems=(*case.problems, mixed))
     return replace(case, speedup=speedup)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from enum import IntEnum
 
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.record.schema import Row
 
 
@@ -29,7 +29,7 @@ def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
     with an error. SLOWER: the history confirms that something became worse, or a case that used to run is gone.
     Unclear findings fail nothing.
     """
-    cases = summarise(list(rows))
+    cases = summarize(list(rows))
     outcomes = {answer["outcome"] for case in cases for answer in case.answers.values()}
     if "failed" in outcomes or any(case.problems for case in cases):
         return Status.GATE_FAILED

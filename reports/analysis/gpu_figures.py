@@ -72,7 +72,7 @@ def card_figures(case: CaseSummary) -> CardFigures:
     )
 
 
-def disturbed(case: CaseSummary) -> bool:
+def gpu_contended(case: CaseSummary) -> bool:
     """Whether the card was throttled, or not alone for this case, while it was timed."""
     card = card_figures(case)
     return card.throttled or bool(card.foreign)

@@ -13,7 +13,11 @@ def int8_costs(timed: Sequence[CaseSummary], least: float) -> str | None:
     """
     judged = [each for each in timed if each.precision == "int8" and each.gate in ("pass", "fail") and each.sound]
     passing = [each for each in judged if each.gate == "pass"]
-    case = min(passing or judged, key=lambda each: each.pace.p50_ms if each.pace else 0.0, default=None)
+    case = min(
+        passing or judged,
+        key=lambda each: each.effective_latency.p50_ms if each.effective_latency else 0.0,
+        default=None,
+    )
     ratio = case.metric.ratio if case and case.metric else None
     if case is None or case.metric is None or ratio is None:
         return None

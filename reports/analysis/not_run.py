@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary
-from reports.text.formatting import listed
+from reports.text.formatting import join_words
 
 # A cell without its backend, and what its parts are called where all of them are meant.
 Cell = tuple[str, str, int]
@@ -13,7 +13,7 @@ AXES = ("models", "precisions", "batches")
 
 
 @dataclass(frozen=True)
-class Unanswered:
+class NotRun:
     """Questions that have one reason for having no answer. `question` is empty where a whole case did not run.
 
     `where` names the cells in few words; `cases` has their ids.
@@ -26,18 +26,20 @@ class Unanswered:
     where: str
 
 
-def unanswered(cases: Sequence[CaseSummary]) -> list[Unanswered]:
+def unanswered(cases: Sequence[CaseSummary]) -> list[NotRun]:
     """The skipped and the crashed questions of these cases, crashes first, one entry a reason."""
     groups: dict[tuple[str, str, str], list[CaseSummary]] = {}
     for case in cases:
-        questions: dict[tuple[str, str], list[str]] = {}
+        stages: dict[tuple[str, str], list[str]] = {}
         for question, outcome, reason in case.reasons():
             if outcome in ("skipped", "error"):
-                questions.setdefault((outcome, reason), []).append(question)
-        for (outcome, reason), asked in questions.items():
-            groups.setdefault((outcome, listed(each for each in asked if each != "matrix"), reason), []).append(case)
+                stages.setdefault((outcome, reason), []).append(question)
+        for (outcome, reason), asked in stages.items():
+            groups.setdefault((outcome, join_words(each for each in asked if each != "matrix"), reason), []).append(
+                case
+            )
     return [
-        Unanswered(outcome, asked, reason, tuple(case.id for case in found), described(found, cases))
+        NotRun(outcome, asked, reason, tuple(case.id for case in found), described(found, cases))
         for (outcome, asked, reason), found in sorted(groups.items(), key=lambda group: group[0][0])
     ]
 
@@ -87,9 +89,9 @@ def _scope(block: Sequence[Sequence[str | int]], everything: Sequence[Sequence[s
         if len(values) == len(known):
             whole += [axis] if len(known) > 1 else []
         elif axis == "precisions":
-            words.append(listed(str(value).upper() for value in values))
+            words.append(join_words(str(value).upper() for value in values))
         else:
-            words.append(f"batch {listed(values)}" if axis == "batches" else listed(values))
+            words.append(f"batch {join_words(values)}" if axis == "batches" else join_words(values))
     # Models last: they are what a reader asks about least where all of them are meant.
     whole.sort(key=("precisions", "batches", "models").index)
-    return ", ".join([*words, *([f"all {listed(whole)}"] if whole else [])])
+    return ", ".join([*words, *([f"all {join_words(whole)}"] if whole else [])])

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, summarise, tolerance
-from reports.analysis.gpu_figures import disturbed
+from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, summarize, tolerance
+from reports.analysis.gpu_figures import gpu_contended
 from reports.analysis.int8_cost import int8_costs
 from reports.analysis.timing_quality import rough
 from reports.record.ratio import speed_ratio
@@ -14,7 +14,7 @@ from reports.text.formatting import (
     first_line,
     gate_percent,
     gate_sentence,
-    listed,
+    join_words,
     percent,
     percent_interval,
     significant,
@@ -52,7 +52,7 @@ def recommend(rows: Sequence[Row]) -> list[Recommendation]:
     """One recommendation per model and batch that was timed, in the order of the table."""
     session = last_session(list(rows))
     groups: dict[tuple[str, int], list[CaseSummary]] = {}
-    for case in summarise(session):
+    for case in summarize(session):
         if case.latency is not None:
             groups.setdefault((case.model, case.batch), []).append(case)
     return [_choose(model, batch, cases, 1 - tolerance(session)) for (model, batch), cases in groups.items()]
@@ -87,7 +87,7 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
     sentences = [_tie(tied, least) if len(tied) > 1 else _justification(best, least)]
     if unclear:
         sentences.append(
-            f"{listed(_with_speed(case) for case in unclear)} may be as fast: the timing is too uncertain to say. "
+            f"{join_words(_with_speed(case) for case in unclear)} may be as fast: the timing is too uncertain to say. "
             "Run it again."
         )
     if any(rough(case) for case in tied):
@@ -95,9 +95,9 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
     elif shaky := next((case for case in ranked if case.is_baseline and rough(case)), None):
         alone = _on_the_card(best, shaky)
         sentences.append(f"The baseline's timing was not steady, so that the speed-up is rough{alone}.")
-    if any(disturbed(case) for case in tied):
+    if any(gpu_contended(case) for case in tied):
         sentences.append("The card was throttled or not its own meanwhile: run it again on a free card.")
-    elif any(case.is_baseline and disturbed(case) for case in ranked):
+    elif any(case.is_baseline and gpu_contended(case) for case in ranked):
         sentences.append(
             "The card was throttled or not its own while the baseline was timed, so that the speed-up is rough."
         )
@@ -123,8 +123,8 @@ def _comparable(timed: Sequence[CaseSummary]) -> list[CaseSummary]:
 
 
 def _p50(case: CaseSummary) -> float:
-    assert case.pace is not None
-    return case.pace.p50_ms
+    assert case.effective_latency is not None
+    return case.effective_latency.p50_ms
 
 
 def _may_ship(case: CaseSummary) -> bool:
@@ -134,7 +134,7 @@ def _may_ship(case: CaseSummary) -> bool:
 
 
 def _overlap(one: CaseSummary, other: CaseSummary) -> bool:
-    a, b = one.pace, other.pace
+    a, b = one.effective_latency, other.effective_latency
     if a is None or b is None or a.high_ms is None or b.low_ms is None:
         return False
     return b.low_ms <= a.high_ms
@@ -167,10 +167,10 @@ def _justification(case: CaseSummary, least: float) -> str:
 
 def _tie(tied: Sequence[CaseSummary], least: float) -> str:
     doubts = [case.name for case in tied if case.uncertain(least)]
-    doubt = f" The accuracy of {listed(doubts)} is not certain to hold." if doubts else ""
+    doubt = f" The accuracy of {join_words(doubts)} is not certain to hold." if doubts else ""
     return (
-        f"A tie: {listed(_with_speed(case) for case in tied)} pass, and lie closer together than two runs of one "
-        f"engine may. Take the one that is easier to deploy, or that keeps more: {listed(map(_kept, tied))}; "
+        f"A tie: {join_words(_with_speed(case) for case in tied)} pass, and lie closer together than two runs of one "
+        f"engine may. Take the one that is easier to deploy, or that keeps more: {join_words(map(_kept, tied))}; "
         f"python -m fixtures.compare times two in turns.{doubt}"
     )
 
@@ -208,9 +208,9 @@ def _against(case: CaseSummary, least: float) -> str:
         return f"fails its gate, it {gate_sentence(case, least)}"
     if case.problems:
         return f"cannot be trusted: {case.problems[0]}"
-    if case.refuted:
-        reason = case.answers[case.refuted[0]].get("reason") or "no reason was recorded"
-        return f"failed its {case.refuted[0]} question: {first_line(str(reason))}"
+    if case.failed_stages:
+        reason = case.answers[case.failed_stages[0]].get("reason") or "no reason was recorded"
+        return f"failed its {case.failed_stages[0]} question: {first_line(str(reason))}"
     if case.status != "passed":
         return f"ended as {case.status}"
     return "was not judged"

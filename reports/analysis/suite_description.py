@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.record.parsing import number
-from reports.text.formatting import counted
+from reports.text.formatting import pluralize
 
 # The name that a record gives the data which this project draws by itself.
 GENERATED_DATA = "shapes"
@@ -38,7 +38,7 @@ def _images(data: Mapping[str, Any]) -> str:
     if name == GENERATED_DATA:
         return GENERATED if count is None else f"{int(count)} {GENERATED}"
     of = re.sub(r" \(\d+ images\)$", "", name)
-    return of if count is None else f"{counted(int(count), 'image')} of {of}"
+    return of if count is None else f"{pluralize(int(count), 'image')} of {of}"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

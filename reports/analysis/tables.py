@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.analysis.cases import CaseSummary, summarise
+from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.gpu_figures import card_figures
 from reports.analysis.run_time import case_seconds
 from reports.record.parsing import number
@@ -113,12 +113,12 @@ def build_table(rows: Sequence[Row]) -> pd.DataFrame:
     - `problem` says why the line cannot be trusted, for instance that another engine was scored than timed.
     - `reason` has the reasons of all questions that did not simply pass, joined by "; ".
     """
-    return _frame([_line(case) for case in summarise(rows)], COLUMNS)
+    return _frame([_line(case) for case in summarize(rows)], COLUMNS)
 
 
 def build_metric_table(rows: Sequence[Row]) -> pd.DataFrame:
     """One line per case and metric, gated or not, in the order of `build_table`."""
-    return _frame([line for case in summarise(rows) for line in _metric_lines(case)], METRIC_COLUMNS)
+    return _frame([line for case in summarize(rows) for line in _metric_lines(case)], METRIC_COLUMNS)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -236,7 +236,7 @@ def _identity(case: CaseSummary) -> dict[str, Any]:
 def _evaluation(case: CaseSummary) -> dict[str, Any]:
     accuracy = case.values("accuracy")
     return {
-        "gate": case.gate_shown,
+        "gate": case.gate_label,
         "evaluation_images": number(accuracy, "evaluation_images"),
         "calibration_images": number(accuracy, "calibration_images"),
         "small_set": accuracy.get("small_set"),

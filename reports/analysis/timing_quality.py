@@ -54,7 +54,7 @@ def launches_iqr(case: CaseSummary) -> float | None:
 def moved(case: CaseSummary) -> str:
     """What the level did while the case was measured, in a few words; empty where it stayed."""
     kind = movement(readable(case.values("speed").get("samples_ms"))).kind
-    width = interval_width(case.pace)
+    width = interval_width(case.effective_latency)
     said = [MOVED[kind]] if kind in MOVED and case.latency else []
     on_card = case.values("speed").get("quantity") == "device time"
     iqr = launches_iqr(case) if case.launch_bound else relative_iqr(case)
@@ -71,7 +71,7 @@ def shorter_end_to_end(case: CaseSummary) -> bool:
     The level moved meanwhile, as it does where the host launches slower than the card computes. In older records each
     was timed in a pass of its own.
     """
-    end_to_end, alone = card_figures(case).end_to_end, case.pace
+    end_to_end, alone = card_figures(case).end_to_end, case.effective_latency
     return end_to_end is not None and alone is not None and end_to_end.p50_ms < alone.p50_ms
 
 

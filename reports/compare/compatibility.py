@@ -12,7 +12,7 @@ from reports.history.store import session_lines
 from reports.record.machine import card_facts, machine, on_card
 from reports.record.merge import FREE
 from reports.record.schema import Row
-from reports.text.formatting import listed, significant
+from reports.text.formatting import join_words, significant
 
 # Of the runs behind `WIDE_IQR`, medians of two lay up to 1.49 times the larger range apart where it was wide.
 IQRS_APART = 2.0
@@ -33,12 +33,12 @@ def one_machine(one: Row, other: Row) -> str:
         facts["numbers of CPU cores"] = (one["environment"].get("cores"), other["environment"].get("cores"))
     left, right = facts.pop("session")
     if left == right:
-        raise ReportError(f"A and B are the same session {left}", mend="give the records of two runs")
+        raise ReportError(f"A and B are the same session {left}", hint="give the records of two runs")
     for what, (left, right) in facts.items():
         if left != right:
             raise ReportError(
                 f"A and B are of different {what}: {left} and {right}; their figures are not comparable",
-                mend="give two runs of the same suite on the same machine",
+                hint="give two runs of the same suite on the same machine",
             )
     return machine(one)[0]
 
@@ -54,7 +54,7 @@ def one_quantity(before: CaseSummary, after: CaseSummary) -> None:
     if left != right:
         raise ReportError(
             f"{before.id} is {left} in A and {right} in B; the two cannot be divided",
-            mend="measure both with the same version of the suite and the same options",
+            hint="measure both with the same version of the suite and the same options",
         )
 
 
@@ -94,4 +94,4 @@ def _described(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _words(value: Any) -> str:
-    return listed(value, most=20) if isinstance(value, list | tuple) else str(value)
+    return join_words(value, most=20) if isinstance(value, list | tuple) else str(value)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports.analysis.cases import CaseSummary, summarise
+from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.gpu_figures import card_figures
 from reports.compare.compatibility import as_equal_runs, changes, one_machine, one_quantity
 from reports.errors import ReportError
@@ -55,7 +55,7 @@ class Pair:
     @property
     def gate(self) -> str:
         """The gate's word, or both where it changed."""
-        return _arrow(self.before.gate_shown, self.after.gate_shown)
+        return _arrow(self.before.gate_label, self.after.gate_label)
 
     def build(self, key: str) -> tuple[float | None, float | None]:
         """A figure of both builds, A first."""
@@ -82,7 +82,7 @@ def compare(before: Sequence[Row], after: Sequence[Row]) -> SideBySide:
     """The last sessions of two records. Raises `ReportError` where their figures are not of the same thing."""
     one, other = (_session(name, rows) for name, rows in (("A", before), ("B", after)))
     name = one_machine(one[0], other[0])
-    left, right = ({case.id: case for case in summarise(rows)} for rows in (one, other))
+    left, right = ({case.id: case for case in summarize(rows)} for rows in (one, other))
     both = [(case, right[case.id]) for case in left.values() if case.ran and case.id in right and right[case.id].ran]
     for pair in both:
         one_quantity(*pair)
@@ -103,9 +103,9 @@ def told(found: SideBySide) -> list[Finding]:
     def of(verdict: str) -> list[CaseSummary]:
         return [pair.after for pair in found.pairs if pair.verdict == verdict]
 
-    closed = [pair.after for pair in found.pairs if pair.after.gate_shown == "fail" != pair.before.gate_shown]
+    closed = [pair.after for pair in found.pairs if pair.after.gate_label == "fail" != pair.before.gate_label]
     opened = [
-        pair.after for pair in found.pairs if pair.before.gate_shown == "fail" and pair.after.gate_shown == "pass"
+        pair.after for pair in found.pairs if pair.before.gate_label == "fail" and pair.after.gate_label == "pass"
     ]
     crashed = [pair.after for pair in found.pairs if pair.after.status == "error" != pair.before.status]
     open_in_b = [
@@ -147,7 +147,7 @@ def render(found: SideBySide) -> str:
         formatting.times,
         formatting.times_interval,
         formatting.size,
-        formatting.counted,
+        formatting.pluralize,
     ):
         environment.filters[helper.__name__] = helper
     environment.filters |= {"kept": kept, "points": points}
@@ -168,7 +168,7 @@ def write(found: SideBySide, path: Path) -> None:
             beside.unlink(missing_ok=True)
         raise ReportError(
             f"{path}: cannot write the page: {error.strerror or error}",
-            mend="name another, writable file with --output, or leave it out: the text has the same figures",
+            hint="name another, writable file with --output, or leave it out: the text has the same figures",
         ) from error
 
 
@@ -186,7 +186,7 @@ def points(difference: float | None) -> str:
 def _session(name: str, rows: Sequence[Row]) -> Sequence[Row]:
     session = last_session(list(rows))
     if not session:
-        raise ReportError(f"record {name} holds no session", mend="give the rows of a benchmark run, from the first on")
+        raise ReportError(f"record {name} holds no session", hint="give the rows of a benchmark run, from the first on")
     return session
 
 
@@ -221,7 +221,7 @@ def _judge(before: CaseSummary, after: CaseSummary, speed: Ratio | None) -> tupl
 
 def _doubts(case: CaseSummary) -> list[str]:
     card = card_figures(case)
-    doubts = [*case.problems, *(f"{question} failed" for question in case.refuted)]
+    doubts = [*case.problems, *(f"{question} failed" for question in case.failed_stages)]
     doubts += ["not steady"] if case.values("speed").get("steady") is False else []
     doubts += ["throttled"] if card.throttled else []
     return [*doubts, *(["not alone on the card"] if card.foreign else [])]

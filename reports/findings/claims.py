@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, reference_case, summarise, tolerance
+from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, reference_case, summarize, tolerance
 from reports.analysis.suite_description import GENERATED, generated
 from reports.analysis.tables import size_ratio
 from reports.findings import tensorrt_engines
@@ -19,7 +19,15 @@ from reports.record.parsing import number
 from reports.record.ratio import Latency, Ratio, speed_ratio, summed
 from reports.record.schema import Row
 from reports.record.store import last_session
-from reports.text.formatting import gate_sentence, listed, percent, percent_interval, significant, times, times_interval
+from reports.text.formatting import (
+    gate_sentence,
+    join_words,
+    percent,
+    percent_interval,
+    significant,
+    times,
+    times_interval,
+)
 
 HELD, NOT_HELD, UNCLEAR, NOT_MEASURED = "held", "not held", "unclear", "not measured"
 # A promise about several models holds where it holds for each: of their verdicts the first of these decides.
@@ -55,7 +63,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
     Of each model the fastest TensorRT engine counts that passes its gate, at the largest batch that was measured.
     """
     session = last_session(list(rows))
-    seen = Session(session, summarise(session), 1 - tolerance(session))
+    seen = Session(session, summarize(session), 1 - tolerance(session))
     elsewhere = ""
     if not (on_card(session[0]) and session[0]["environment"].get("gpu")):
         elsewhere = f"The promises are about an NVIDIA card. {machine(session[0])[1]}"
@@ -99,25 +107,25 @@ def _pipeline(seen: Session) -> _Part:
         there = [case for case in timed[tower] if case.batch == max(batches, default=0)]
         best = tensorrt_engines.fastest(there)
         baseline = best and reference_case(best, seen.cases, BASELINE_BACKEND)
-        if best is None or best.pace is None or baseline is None or baseline.pace is None:
+        if best is None or best.effective_latency is None or baseline is None or baseline.effective_latency is None:
             return _nothing_passes(seen, tower, tensorrt_engines.engines(seen, tower), there)
         chosen.append(best)
-        before_ms.append(baseline.pace)
-        after_ms.append(best.pace)
+        before_ms.append(baseline.effective_latency)
+        after_ms.append(best.effective_latency)
     before, after = summed(before_ms), summed(after_ms)
     ratio = speed_ratio(after, before)
     if ratio is None or after.instrument is None:
         return _Part(NOT_MEASURED, "", "The two towers were not timed by one clock.")
     verdict, why = _against(ratio, 2, 3, _multiple, BETWEEN_RUNS)
-    used = listed(f"{case.model} {case.name}" for case in chosen)
+    used = join_words(f"{case.model} {case.name}" for case in chosen)
     sums = f"{significant(before.p50_ms)} ms became {significant(after.p50_ms)} ms"
     found = (
         f"{used}, batch {max(batches)}: {tensorrt_engines.beside(times(ratio.value), times_interval(ratio))}, {sums}."
     )
     of = "Sums of the towers' medians; reading images and splitting text into tokens are not in them."
-    disturbed = [doubt for case in chosen for doubt in tensorrt_engines.doubts(seen, case)]
+    contended = [doubt for case in chosen for doubt in tensorrt_engines.doubts(seen, case)]
     return _Part(
-        verdict, found, " ".join(dict.fromkeys([why, of, *tensorrt_engines.judged_on(seen, chosen), *disturbed]))
+        verdict, found, " ".join(dict.fromkeys([why, of, *tensorrt_engines.judged_on(seen, chosen), *contended]))
     )
 
 
@@ -128,7 +136,7 @@ def _accuracy(precision: str, least: float, most: float, rule: str) -> Callable[
         judged = [part for part in parts if part.verdict != NOT_MEASURED]
         told = _together(judged or parts)
         unknown = [part.model for part in parts if judged and part not in judged]
-        said = [told.why, rule if judged else "", f"Not judged: {listed(unknown)}." if unknown else ""]
+        said = [told.why, rule if judged else "", f"Not judged: {join_words(unknown)}." if unknown else ""]
         return _Part(told.verdict, told.found, " ".join(filter(None, said)))
 
     return judge
@@ -144,7 +152,7 @@ def _kept(seen: Session, model: str, precision: str, least: float, most: float) 
         judged, key=lambda case: ratio.value if (ratio := tensorrt_engines.kept(case)) else 0.0, default=None
     )
     if best is None or best.metric is None or best.metric.ratio is None:
-        return _Part(NOT_MEASURED, "", tensorrt_engines.why_not(asked), model)
+        return _Part(NOT_MEASURED, "", tensorrt_engines.unsupported_reason(asked), model)
     ratio = best.metric.ratio
     verdict, why = _against(ratio, least, most, lambda bound: f"{100 * bound:g} %")
     shown = tensorrt_engines.beside(percent(ratio.value, least), percent_interval(ratio))
@@ -227,7 +235,9 @@ def _nothing_passes(seen: Session, model: str, asked: Sequence[CaseSummary], tim
     return _Part(
         NOT_MEASURED,
         "",
-        tensorrt_engines.why_not([case for case in asked if not (tensorrt_engines.passes(case) and case.speedup)]),
+        tensorrt_engines.unsupported_reason(
+            [case for case in asked if not (tensorrt_engines.passes(case) and case.speedup)]
+        ),
         model,
     )
 
@@ -235,7 +245,7 @@ def _nothing_passes(seen: Session, model: str, asked: Sequence[CaseSummary], tim
 def _together(parts: Sequence[_Part]) -> _Part:
     """The parts of one promise as one; a reason is told of its model where they differ."""
     if not parts:
-        return _Part(NOT_MEASURED, "", tensorrt_engines.why_not([]))
+        return _Part(NOT_MEASURED, "", tensorrt_engines.unsupported_reason([]))
     verdict = min((part.verdict for part in parts), key=GRAVITY.index)
     alike = len({part.why for part in parts}) == 1
     why = parts[0].why if alike else " ".join(f"{part.model}: {part.why}" for part in parts)

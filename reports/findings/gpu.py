@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from reports.analysis.gpu_figures import CardFigures, card_figures
 from reports.findings.base import Finding, Session, together
-from reports.text.formatting import counted, listed, place
+from reports.text.formatting import join_words, place, pluralize
 
 # The clock event reasons of NVML (nvml.h) for which a card runs slower than it could. The others are a lack of
 # work, or how the card is set.
@@ -23,11 +23,11 @@ def throttled(seen: Session) -> Iterator[Finding]:
     for case in seen.cases:
         card = card_figures(case)
         if card.throttled:
-            again = f"still after {counted(card.repeats, 'repeat')}" if card.repeats else "and not measured again"
+            again = f"still after {pluralize(card.repeats, 'repeat')}" if card.repeats else "and not measured again"
             by = f"the card was throttled by {cause(card)}, {again}"
             lasting.append((case, f"{by}: it can be faster than these times."))
         elif card.repeats:
-            repeats = counted(card.repeats, "repeat")
+            repeats = pluralize(card.repeats, "repeat")
             passing.append((case, f"the card was throttled at first; what counts is the measurement after {repeats}."))
     yield from together("warn", lasting)
     yield from together("info", passing)
@@ -43,7 +43,7 @@ def shared(seen: Session) -> Iterator[Finding]:
     timed = sum(case.latency is not None for case in seen.cases)
     which, where = (f"all {len(cases)}", "") if len(cases) == timed else (f"{len(cases)} of {timed}", place(cases))
     rough = "take their times, memory and energy as rough" + (f": {where}" if where else "")
-    yield Finding("warn", f"Not alone on the card in {which} timings ({listed(said, most=3)}), {rough}.")
+    yield Finding("warn", f"Not alone on the card in {which} timings ({join_words(said, most=3)}), {rough}.")
 
 
 def unhindered(seen: Session) -> Iterator[Finding]:
@@ -70,4 +70,4 @@ def _span(values: Sequence[float]) -> str:
 def cause(card: CardFigures) -> str:
     """What held the card back, the most frequent first."""
     known = sorted((name for name in card.reasons if name in HELD_BACK), key=lambda name: -card.reasons[name])
-    return listed(dict.fromkeys(HELD_BACK[name] for name in known)) or "something that was not recorded"
+    return join_words(dict.fromkeys(HELD_BACK[name] for name in known)) or "something that was not recorded"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from reports.analysis.cases import BASELINE_PRECISION, summarise, tolerance
+from reports.analysis.cases import BASELINE_PRECISION, summarize, tolerance
 from reports.analysis.exit_status import Status
 from reports.analysis.tables import layers_text
 from reports.findings import gpu, timing
@@ -12,7 +12,7 @@ from reports.record.parsing import number
 from reports.record.ratio import reaches
 from reports.record.schema import Row
 from reports.record.store import last_session
-from reports.text.formatting import counted, first_line, gate_percent, gate_sentence, in_short, listed, place
+from reports.text.formatting import first_clause, first_line, gate_percent, gate_sentence, join_words, place, pluralize
 
 # An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
 COMPUTES_IN_FP32 = re.compile(r"\b(comput|execut|run)\w*\s+(\w+\s+)?in\s+fp32", re.IGNORECASE)
@@ -27,7 +27,7 @@ def find(rows: Sequence[Row], also: Sequence[Finding] = ()) -> list[Finding]:
     `also` are findings that the rows alone cannot tell, such as what a history says of them.
     """
     session = last_session(list(rows))
-    seen = Session(session, summarise(session), 1 - tolerance(session))
+    seen = Session(session, summarize(session), 1 - tolerance(session))
     found = [finding for check in CHECKS for finding in check(seen)]
     if not any(finding.level == "fail" for finding in found):
         worse = any(finding.level == "fail" for finding in also)
@@ -93,7 +93,7 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
     """An engine whose layers or notes say that it computes in FP32 although less was asked for."""
     said = []
     for case in seen.cases:
-        if case.precision == BASELINE_PRECISION or "build" in case.refuted:  # then it was said as a failure
+        if case.precision == BASELINE_PRECISION or "build" in case.failed_stages:  # then it was said as a failure
             continue
         build = case.values("build")
         layers = build.get("layers")
@@ -124,7 +124,7 @@ def _not_certain(seen: Session) -> Iterator[Finding]:
             by_images.setdefault(images, []).append(f"every engine of {model}" if every else place(uncertain))
     if by_images:
         least = gate_percent(seen.least)
-        said = "; ".join(f"{listed(cases)} on {counted(images, 'image')}" for images, cases in by_images.items())
+        said = "; ".join(f"{join_words(cases)} on {pluralize(images, 'image')}" for images, cases in by_images.items())
         others = " The other engines that pass are certain on the same images." if rest else ""
         yield Finding("warn", f"Not certain to keep {least} (the interval reaches below it): {said}.{others}")
 
@@ -142,13 +142,13 @@ def _did_not_run(seen: Session) -> Iterator[Finding]:
     """How many did not run, and for which reasons in short: the section of that name has them in full."""
     reasons: dict[str, int] = {}
     for case in (case for case in seen.cases if not case.ran):
-        for reason in dict.fromkeys(in_short(reason) for _, _, reason in case.reasons()):
+        for reason in dict.fromkeys(first_clause(reason) for _, _, reason in case.reasons()):
             reasons[reason] = reasons.get(reason, 0) + 1
     if reasons:
         idle = sum(not case.ran for case in seen.cases)
         frequent = sorted(reasons, key=lambda reason: -reasons[reason])
-        said = listed((f"{reasons[reason]} ({reason})" for reason in frequent), most=5)
-        yield Finding("info", f"{counted(idle, 'case')} did not run: {said}.", place="unanswered")
+        said = join_words((f"{reasons[reason]} ({reason})" for reason in frequent), most=5)
+        yield Finding("info", f"{pluralize(idle, 'case')} did not run: {said}.", place="unanswered")
 
 
 def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, reference_case
-from reports.analysis.gpu_figures import disturbed
+from reports.analysis.gpu_figures import gpu_contended
 from reports.analysis.suite_description import GENERATED, generated
 from reports.analysis.timing_quality import rough
 from reports.findings.base import Session
 from reports.record.ratio import Ratio
-from reports.text.formatting import first_line, listed, times, times_interval
+from reports.text.formatting import first_line, join_words, times, times_interval
 
 # Who builds engines with TensorRT, beside the backends named `tensorrt…` themselves.
 OTHERS = ("trtexec", "ultralytics-engine", "onnxruntime-tensorrt", "torch-tensorrt")
@@ -29,7 +29,7 @@ def built(seen: Session) -> list[CaseSummary]:
     """One case for each engine that was built: several batches, or one with a CUDA graph, may share a file."""
     found: dict[str, CaseSummary] = {}
     for case in engines(seen):
-        if case.values("build") and "build" not in case.refuted:
+        if case.values("build") and "build" not in case.failed_stages:
             found.setdefault(str(case.values("build").get("engine_sha256") or case.id), case)
     return list(found.values())
 
@@ -67,7 +67,7 @@ def doubts(seen: Session, case: CaseSummary) -> list[str]:
     said = []
     if any(rough(each) for each in pair):
         said.append("Its timing or the baseline's was not steady: take it as rough.")
-    if any(disturbed(each) for each in pair):
+    if any(gpu_contended(each) for each in pair):
         said.append("The card was throttled or not its own meanwhile, or while the baseline was timed.")
     return said
 
@@ -93,14 +93,14 @@ def beside(figure: str, interval: str) -> str:
     return f"{figure} ({interval})" if interval else figure
 
 
-def why_not(asked: Sequence[CaseSummary]) -> str:
+def unsupported_reason(asked: Sequence[CaseSummary]) -> str:
     """Why none of these gave the figure that was looked for, as a sentence."""
     if not asked:
         return "No TensorRT engine of it was asked for."
     ran = [case for case in asked if case.ran]
     if not ran:
         return "Its TensorRT engines did not run; each stands with its reason among the cases that did not."
-    return f"{listed(dict.fromkeys(f'{case.backend}: {_reason(case)}' for case in ran), most=2)}."
+    return f"{join_words(dict.fromkeys(f'{case.backend}: {_reason(case)}' for case in ran), most=2)}."
 
 
 def _reason(case: CaseSummary) -> str:

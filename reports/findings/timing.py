@@ -6,7 +6,7 @@ from reports.analysis.cases import BASELINE_BACKEND, BASELINE_PRECISION, CaseSum
 from reports.analysis.timing_quality import moved, rough, shorter_end_to_end, unsteady
 from reports.findings.base import Finding, Session
 from reports.record.ratio import Ratio, speed_ratio
-from reports.text.formatting import counted, listed, place, times, times_interval
+from reports.text.formatting import join_words, place, pluralize, times, times_interval
 
 # So many engines are named; of more, how many there are.
 MOST_NAMED = 12
@@ -28,7 +28,11 @@ def slower(seen: Session) -> Iterator[Finding]:
         doubt = ("", "")
         for backend in dict.fromkeys((case.backend, BASELINE_BACKEND)):
             reference = reference_case(case, seen.cases, backend)
-            ratio = speed_ratio(case.pace, reference.pace) if case.pace and reference and reference.pace else None
+            ratio = (
+                speed_ratio(case.effective_latency, reference.effective_latency)
+                if case.effective_latency and reference and reference.effective_latency
+                else None
+            )
             if reference is None or ratio is None:
                 continue
             against = OWN if backend == case.backend else BASELINE
@@ -46,12 +50,12 @@ def slower(seen: Session) -> Iterator[Finding]:
             unclear.setdefault(doubt[0], []).append(doubt[1])
     for (model, precision, against), engines in lost.items():
         said = [
-            f"{engine} {listed(ratio for ratio, _ in found)} (batch {listed(batch for _, batch in found)})"
+            f"{engine} {join_words(ratio for ratio, _ in found)} (batch {join_words(batch for _, batch in found)})"
             for engine, found in engines.items()
         ]
-        yield Finding("warn", f"{model}: {precision} is slower than {against} on this machine: {listed(said)}.")
+        yield Finding("warn", f"{model}: {precision} is slower than {against} on this machine: {join_words(said)}.")
     for against, figures in unclear.items():
-        yield Finding("info", f"No clear gain over {against}: {listed(figures, most=MOST_NAMED)}.")
+        yield Finding("info", f"No clear gain over {against}: {join_words(figures, most=MOST_NAMED)}.")
 
 
 def _figure(case: CaseSummary, ratio: Ratio, uncertain: bool) -> str:
@@ -66,7 +70,7 @@ def not_steady(seen: Session) -> Iterator[Finding]:
     """Timings whose warm-up never ended."""
     timed = [case for case in seen.cases if case.latency]
     if found := [case for case in timed if unsteady(case)]:
-        what = f"{len(found)} of {counted(len(timed), 'timing')} did not become steady, take them as rough"
+        what = f"{len(found)} of {pluralize(len(timed), 'timing')} did not become steady, take them as rough"
         yield Finding("warn", f"{what}: {place(found)}.")
 
 
@@ -74,7 +78,7 @@ def moving(seen: Session) -> Iterator[Finding]:
     """Timings that ended, but whose level moved or whose calls spread."""
     timed = [case for case in seen.cases if case.latency]
     if found := [case for case in timed if not unsteady(case) and moved(case)]:
-        what = f"{len(found)} of {counted(len(timed), 'timing')} moved or spread while they were measured"
+        what = f"{len(found)} of {pluralize(len(timed), 'timing')} moved or spread while they were measured"
         yield Finding("warn", f"{what}, take them as rough: {place(found, most=MOST_NAMED)}.")
 
 
@@ -84,7 +88,7 @@ def launch_bound(seen: Session) -> Iterator[Finding]:
     if found := [case for case in timed if case.launch_bound]:
         # Launches seldom keep a level: the names are often those that stand in the warning already.
         known = found == [case for case in seen.cases if case.latency and (unsteady(case) or moved(case))]
-        which = f"{len(found)} of {counted(len(timed), 'timing')}{', the rough ones,' if known else ''}"
+        which = f"{len(found)} of {pluralize(len(timed), 'timing')}{', the rough ones,' if known else ''}"
         are = "is" if len(found) == 1 else "are"
         why = "the card waits for its host, and the speed is the host's; a CUDA graph launches at once"
         where = "" if known else f": {place(found, most=MOST_NAMED)}"
@@ -94,7 +98,9 @@ def launch_bound(seen: Session) -> Iterator[Finding]:
 def impossible(seen: Session) -> Iterator[Finding]:
     """Calls that took less with their copies than without."""
     if found := [case for case in seen.cases if shorter_end_to_end(case)]:
-        what = f"{counted(len(found), 'timing')} {'is' if len(found) == 1 else 'are'} shorter with copies than without"
+        what = (
+            f"{pluralize(len(found), 'timing')} {'is' if len(found) == 1 else 'are'} shorter with copies than without"
+        )
         why = "bound by the host's launches, whose level moved meanwhile: read both as rough"
         yield Finding("warn", f"{what} ({why}): {place(found, most=MOST_NAMED)}.")
 
@@ -108,5 +114,5 @@ def no_baseline(seen: Session) -> Iterator[Finding]:
             why = "cannot be trusted" if (case.model, case.batch) in unsound else "was not timed"
             missing.setdefault((case.model, why), []).append(case.batch)
     for (model, why), batches in missing.items():
-        where = f"{model}, batch {listed(dict.fromkeys(batches))}"
+        where = f"{model}, batch {join_words(dict.fromkeys(batches))}"
         yield Finding("warn", f"{where}: no speed-up, because {BASELINE} {why} in this run.")

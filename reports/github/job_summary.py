@@ -7,24 +7,24 @@ writes them in GitHub's two languages. Both take text from the record, which any
 import re
 from collections.abc import Iterator, Sequence
 
-from reports.analysis.cases import CaseSummary, summarise, tolerance
+from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.gpu_figures import speeds
 from reports.analysis.not_run import unanswered
 from reports.analysis.recommendation import recommend
 from reports.analysis.timing_quality import rough, unsteady
 from reports.findings.claims import NOT_MEASURED, claims
 from reports.findings.run import find
-from reports.history.session_regressions import Since, findings
+from reports.history.session_regressions import Regression, findings
 from reports.html.page import LEVEL_WORDS
 from reports.record.machine import machine
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text.formatting import (
     MISSING,
-    counted,
     gate_sentence,
     percent,
     percent_interval,
+    pluralize,
     significant,
     times,
     times_interval,
@@ -48,7 +48,7 @@ ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&vert;"}
 MARKDOWN = re.compile(r"([\\`*_\[\]#~!$])")
 
 
-def job_summary(rows: Sequence[Row], most_bytes: int = SUMMARY_BYTES, since: Sequence[Since] = ()) -> str:
+def job_summary(rows: Sequence[Row], most_bytes: int = SUMMARY_BYTES, since: Sequence[Regression] = ()) -> str:
     """The last session in `rows` as Markdown of at most `most_bytes` bytes (UTF-8), the verdict first.
 
     `since` is what the history says of this session (`reports.history.session_regressions.judge`).
@@ -60,7 +60,7 @@ def job_summary(rows: Sequence[Row], most_bytes: int = SUMMARY_BYTES, since: Seq
     return _fit(lines, most_bytes)
 
 
-def annotations(rows: Sequence[Row], most: int = ANNOTATIONS_PER_KIND, since: Sequence[Since] = ()) -> list[str]:
+def annotations(rows: Sequence[Row], most: int = ANNOTATIONS_PER_KIND, since: Sequence[Regression] = ()) -> list[str]:
     """Workflow commands for the last session in `rows`, at most `most` of each kind.
 
     An error for each case that failed its gate, then for each other failure, then for what is worse `since`
@@ -68,7 +68,7 @@ def annotations(rows: Sequence[Row], most: int = ANNOTATIONS_PER_KIND, since: Se
     steady, then for each doubt of the history. The last one of a full kind counts the rest.
     """
     session = last_session(list(rows))
-    cases = summarise(session)
+    cases = summarize(session)
     least = 1 - tolerance(session)
     failed = list(_failures(cases, least))
     if not any(row["kind"] == "end" for row in session):
@@ -133,7 +133,7 @@ def _doubts(cases: Sequence[CaseSummary]) -> Iterator[tuple[str, str]]:
             yield f"{case.id} was not steady", "Its timing did not become steady: take it as rough."
 
 
-def _verdict(session: Sequence[Row], since: Sequence[Since]) -> Iterator[str]:
+def _verdict(session: Sequence[Row], since: Sequence[Regression]) -> Iterator[str]:
     where, caveat = machine(session[0])
     yield "## image-engine-bench"
     yield ""
@@ -142,10 +142,10 @@ def _verdict(session: Sequence[Row], since: Sequence[Since]) -> Iterator[str]:
         if finding not in told:  # these have their own section
             yield f"- {LEVEL_SIGNS[finding.level]} **{LEVEL_WORDS[finding.level]}** {escaped(finding.text)}"
     yield ""
-    yield " ".join(filter(None, [f"Machine: {escaped(where)}. {escaped(caveat)}", speeds(summarise(session))]))
+    yield " ".join(filter(None, [f"Machine: {escaped(where)}. {escaped(caveat)}", speeds(summarize(session))]))
 
 
-def _since(said: Sequence[Since]) -> Iterator[str]:
+def _since(said: Sequence[Regression]) -> Iterator[str]:
     if said:
         yield from ("", "### Since when", "")
     for one in said:
@@ -166,7 +166,7 @@ def _table(session: Sequence[Row]) -> Iterator[str]:
     least = 1 - tolerance(session)
     shipped = {case_id for choice in recommend(session) for case_id in choice.case_ids}
     group = None
-    for case in summarise(session):
+    for case in summarize(session):
         if not case.ran:
             continue
         if group != (case.model, case.batch):
@@ -184,7 +184,7 @@ def _figures(case: CaseSummary, least: float) -> tuple[str, str, str, str]:
     rate += " (unsteady)" if unsteady(case) else " (rough)" if rough(case) else ""
     faster = _with(times(speedup.value if speedup else None), "" if case.is_baseline else times_interval(speedup))
     kept = _with(percent(ratio.value if ratio else None, least), percent_interval(ratio))
-    shown = case.gate_shown
+    shown = case.gate_label
     gate = "**fail**" if shown == "fail" else _with(shown, "" if case.status in ("passed", shown) else case.status)
     return rate, faster, kept, gate
 
@@ -203,18 +203,18 @@ def _claims(session: Sequence[Row]) -> Iterator[str]:
     for claim in measured:
         yield _row(escaped(claim.text), f"**{claim.verdict}**", escaped(claim.found or claim.why))
     if left := len(said) - len(measured):
-        yield from ("", f"Not measured in this run: {counted(left, 'promise')}; the report tells why of each.")
+        yield from ("", f"Not measured in this run: {pluralize(left, 'promise')}; the report tells why of each.")
 
 
 def _unanswered(session: Sequence[Row]) -> Iterator[str]:
-    groups = unanswered(summarise(session))
+    groups = unanswered(summarize(session))
     if not groups:
         return
     yield from ("", "### What did not run", "")
     for group in groups:
         asked = " ".join(filter(None, [group.question, "error" if group.outcome == "error" else ""]))
         reason = escaped(f"{asked}: {group.reason}" if asked else group.reason)
-        yield f"- {reason} – {counted(len(group.cases), 'case')}: {escaped(group.where)}"
+        yield f"- {reason} – {pluralize(len(group.cases), 'case')}: {escaped(group.where)}"
 
 
 def _row(*cells: str) -> str:
@@ -225,7 +225,7 @@ def _fit(lines: Sequence[str], most_bytes: int) -> str:
     """As many whole lines as fit, and a last one that counts the others."""
 
     def ending(left_out: int) -> str:
-        shown = f"{counted(left_out, 'more line')} did not fit into this page; the report has everything."
+        shown = f"{pluralize(left_out, 'more line')} did not fit into this page; the report has everything."
         return f"\n{shown}\n"
 
     sizes = [len(line.encode()) + 1 for line in lines]

@@ -70,5 +70,5 @@ def set_aside(path: Path, fault: str) -> ReportError:
     path.rename(aside)
     return ReportError(
         f"{path}: not a history of this suite: {fault}; it is now {aside.name}",
-        mend="append again to begin a new history, or restore an older copy of the file first",
+        hint="append again to begin a new history, or restore an older copy of the file first",
     )

@@ -9,7 +9,7 @@ import pandas as pd
 from reports.errors import ReportError
 from reports.findings.base import Finding
 from reports.history.regressions import WATCHED, Verdict, between, measured, verdicts
-from reports.text.formatting import THIN_SPACE, first_line, listed
+from reports.text.formatting import THIN_SPACE, first_line, join_words
 
 ANSWERED = ("passed", "failed")
 FIGURES = {figure.name: figure for figure in WATCHED}
@@ -28,7 +28,7 @@ COMMIT_CHARACTERS = 7  # as git abbreviates
 
 
 @dataclass(frozen=True)
-class Since:
+class Regression:
     """One thing that is worse than in earlier nights, or may be.
 
     `kind` is "regression", "vanished", "drift" or "unclear"; `figure` one of `nights.WATCHED`, or "answer" for a
@@ -50,7 +50,7 @@ class Since:
         return f"{self.case}: {self.figure} vanished" if self.kind == "vanished" else f"{self.case}: {self.kind}"
 
 
-def judge(history: pd.DataFrame, session: str) -> list[Since]:
+def judge(history: pd.DataFrame, session: str) -> list[Regression]:
     """What is worse in `session` than in earlier sessions of its device; regressions first, doubts last.
 
     `history` is a `reports.history.store.load` frame; sessions later than this one do not count. A regression or drift
@@ -66,7 +66,7 @@ def judge(history: pd.DataFrame, session: str) -> list[Since]:
     tonight = {str(line["case"]): line for line in own.to_dict("records")}
     answered = [case for case, line in tonight.items() if line["status"] in ANSWERED]
     found = [
-        Since(KINDS[verdict.kind], verdict.case, verdict.figure, sentence(verdict))
+        Regression(KINDS[verdict.kind], verdict.case, verdict.figure, sentence(verdict))
         for verdict in verdicts(nights[nights["case"].isin(answered)])
         if verdict.kind != "unclear" or measured(tonight[verdict.case], FIGURES[verdict.figure]) is not None
     ]
@@ -81,14 +81,14 @@ def until(history: pd.DataFrame, session: str) -> pd.DataFrame:
     own = history[history["session"] == session]
     if own.empty:
         raise ReportError(
-            f"the history does not have session {session}", mend="add it first: python -m reports history add"
+            f"the history does not have session {session}", hint="add it first: python -m reports history add"
         )
     device, at = own["device"].iloc[0], own["at"].iloc[0]
     earlier = (history["at"] < at) | ((history["at"] == at) & (history["session"] <= session))
     return history[(history["device"] == device) & earlier].sort_values(["at", "session"], kind="stable")
 
 
-def findings(said: Iterable[Since]) -> list[Finding]:
+def findings(said: Iterable[Regression]) -> list[Finding]:
     """The same for the verdict of a report."""
     return [Finding(since.level, f"{since.case}: {since.sentence}.") for since in said]
 
@@ -137,7 +137,7 @@ def _where(good: Mapping[str, str], bad: Mapping[str, str], changed: Mapping[str
     else:
         said = f"same commit {old}" if good["commit"] == bad["commit"] else f"commit {old}..{new}"
     names = sorted(changed, key=lambda name: (name != "driver", name))
-    versions = listed((f"{name} {changed[name][0]} → {changed[name][1]}" for name in names), most=6)
+    versions = join_words((f"{name} {changed[name][0]} → {changed[name][1]}" for name in names), most=6)
     return f"({said}; {versions or 'same versions'})"
 
 
@@ -147,7 +147,7 @@ def short_commit(name: str) -> str:
     return commit[:COMMIT_CHARACTERS] + mark
 
 
-def _vanished(earlier: pd.DataFrame, tonight: Mapping[str, Mapping[str, Any]]) -> Iterator[Since]:
+def _vanished(earlier: pd.DataFrame, tonight: Mapping[str, Mapping[str, Any]]) -> Iterator[Regression]:
     lines = list(tonight.values())
     latest = {str(line["case"]): line for line in earlier.drop_duplicates("case", keep="last").to_dict("records")}
     for before in latest.values():
@@ -159,7 +159,7 @@ def _vanished(earlier: pd.DataFrame, tonight: Mapping[str, Mapping[str, Any]]) -
         what = ABSENT[now["status"]] if now else "is not in this session"
         reason = "" if now is None or pd.isna(now["reason"]) else f": {first_line(str(now['reason']))}"
         told = f"gave an answer on {_day(good)}, now it {what} {_where(good, bad, changed)}{reason}"
-        yield Since("vanished", str(before["case"]), "answer", told)
+        yield Regression("vanished", str(before["case"]), "answer", told)
 
 
 def _was_asked(

@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from reports.analysis.cases import CaseSummary, summarise
-from reports.analysis.gpu_figures import card_figures, disturbed
+from reports.analysis.cases import CaseSummary, summarize
+from reports.analysis.gpu_figures import card_figures, gpu_contended
 from reports.errors import ReportError
 from reports.history.file_format import SCHEMA, read_lines, replace_file, set_aside
 from reports.history.thresholds import read_thresholds
@@ -84,7 +84,7 @@ def append(folder: str | os.PathLike[str], rows: Sequence[Row]) -> Path:
     except OSError as error:
         raise ReportError(
             f"{path}: cannot write the history: {error.strerror or error}",
-            mend="name a folder that can be written to and has room; what was there is unchanged",
+            hint="name a folder that can be written to and has room; what was there is unchanged",
         ) from error
     return path
 
@@ -103,10 +103,10 @@ def load(folder: str | os.PathLike[str]) -> pd.DataFrame:
         try:
             lines = read_lines(path)
         except OSError as error:
-            raise ReportError(f"{path}: cannot read the history: {error}", mend="make it readable") from error
+            raise ReportError(f"{path}: cannot read the history: {error}", hint="make it readable") from error
         if isinstance(lines, str):
             raise ReportError(
-                f"{path}: not a history of this suite: {lines}", mend="move the file away, or restore an older copy"
+                f"{path}: not a history of this suite: {lines}", hint="move the file away, or restore an older copy"
             )
         device, sessions = lines[0]["device"], {line["session"]: line for line in lines if line["kind"] == "session"}
         for line in lines:
@@ -131,7 +131,7 @@ def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The lines that a history keeps of the last session in `rows`: the file's head, the session, its cases."""
     session = next((row for row in last_session(list(rows)) if row["kind"] == "session"), None)
     if session is None:
-        raise ReportError("these rows hold no session", mend="give the rows of a benchmark record")
+        raise ReportError("these rows hold no session", hint="give the rows of a benchmark record")
     found = session["environment"]
     card = found.get("card") if isinstance(found.get("card"), dict) else {}
     on_card = str(session["settings"].get("device", "")).lower() != "cpu" and found.get("gpu")
@@ -148,7 +148,7 @@ def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "commit": found.get("commit"),
             "environment": _environment(session, driver),
         },
-        *(_case_line(session["session"], case) for case in summarise(rows)),
+        *(_case_line(session["session"], case) for case in summarize(rows)),
     ]
 
 
@@ -175,14 +175,14 @@ def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
     trusted = case.status == "passed" and not case.problems
     answer = case.answers.get("speed")
     passed = bool(answer and answer["outcome"] == "passed")
-    alone, steady = not disturbed(case), speed.get("steady") is True
+    alone, steady = not gpu_contended(case), speed.get("steady") is True
     end_to_end_steady = card.end_to_end_steady is True if on_card else steady
     return {
         "kind": "case",
         "session": session,
         "case": case.id,
         **{name: getattr(case, name) for name in ("model", "backend", "precision", "batch", "status")},
-        "gate": case.gate_shown,
+        "gate": case.gate_label,
         "reason": "; ".join(f"{question} {outcome}: {reason}" for question, outcome, reason in case.reasons()) or None,
         "images_per_second": case.images_per_second,
         **_p50("device", timed if on_card else None),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from reports.history.regressions import WATCHED, Watched, lines_by_case, look, measured, verdicts_of
 from reports.history.session_regressions import KINDS, sentence
-from reports.text.formatting import MISSING, counted, first_line, percent, significant, size
+from reports.text.formatting import MISSING, first_line, percent, pluralize, significant, size
 
 COLUMNS = ("figure", "nights", "latest", "level", "verdict")
 
@@ -45,7 +45,7 @@ def _row(nights: Sequence[Mapping[str, Any]], figure: Watched, told: str) -> Ite
 def _sessions(nights: Sequence[Mapping[str, Any]]) -> str:
     last = nights[-1]
     reason = "" if pd.isna(last["reason"]) else f": {first_line(str(last['reason']), 120)}"
-    return f"{counted(len(nights), 'session')}, the last {last['at'][:10]}: {last['status']}{reason}"
+    return f"{pluralize(len(nights), 'session')}, the last {last['at'][:10]}: {last['status']}{reason}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

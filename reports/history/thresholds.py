@@ -60,11 +60,11 @@ def read_thresholds(folder: str | os.PathLike[str]) -> Thresholds:
         return Thresholds()  # the history itself says so
     except OSError as error:
         raise ReportError(
-            f"{path}: cannot read the thresholds: {error.strerror or error}", mend="make it readable, or remove it"
+            f"{path}: cannot read the thresholds: {error.strerror or error}", hint="make it readable, or remove it"
         ) from error
     except ValueError as error:  # no TOML, or no UTF-8
         raise ReportError(
-            f"{path}: no TOML: {error}", mend='write it like ["clip-*-int8-*"], then speed = 0.05'
+            f"{path}: no TOML: {error}", hint='write it like ["clip-*-int8-*"], then speed = 0.05'
         ) from error
     return Thresholds(tuple((pattern, _least(path, pattern, table)) for pattern, table in tables.items()))
 
@@ -73,18 +73,18 @@ def _least(path: Path, pattern: str, table: Any) -> dict[str, float]:
     if not isinstance(table, Mapping):
         raise ReportError(
             f"{path}: {pattern!r} stands outside of a table",
-            mend='begin with the cases that it is for: a line ["clip-*-int8-*"], or ["*"] for all',
+            hint='begin with the cases that it is for: a line ["clip-*-int8-*"], or ["*"] for all',
         )
     found: dict[str, float] = {}
     for figure, value in table.items():
         if figure not in FIGURES:
             raise ReportError(
-                f'{path}: ["{pattern}"] names an unknown figure {figure!r}', mend=f"choose among {', '.join(FIGURES)}"
+                f'{path}: ["{pattern}"] names an unknown figure {figure!r}', hint=f"choose among {', '.join(FIGURES)}"
             )
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
             raise ReportError(
                 f'{path}: ["{pattern}"] {figure} = {value!r}: no threshold',
-                mend="give a share above 0 and at most 1: 0.05 is 5 %",
+                hint="give a share above 0 and at most 1: 0.05 is 5 %",
             )
         found |= dict.fromkeys(FIGURES[figure], float(value))
     return found

@@ -15,7 +15,7 @@ from reports.html.case_details_charts import Table, card, chart, tables
 from reports.html.case_details_gpu import card_words, launches_words
 from reports.html.changed_examples import Changed, changed_images
 from reports.record.parsing import number
-from reports.text.formatting import listed, milliseconds, sentence, significant
+from reports.text.formatting import join_words, milliseconds, sentence, significant
 
 # What the sampling rule means by the reasons that it records.
 STOPPED = {
@@ -98,7 +98,7 @@ def _why(case: CaseSummary, anchor: str) -> Why:
     return Why(
         case=case,
         anchor=anchor,
-        headline=listed(_headline(case), most=4) or USUAL,
+        headline=join_words(_headline(case), most=4) or USUAL,
         chart=None,
         card=None,
         changed=(),
@@ -116,7 +116,7 @@ def _processes(case: CaseSummary) -> str:
     if len(known) < 2:
         return ""
     of_first = "Samples, clocks and energy" if case.values("speed").get("card") else "Samples"
-    apart = f"timed in {len(known)} processes, which had medians of {listed(known)}: their mean counts"
+    apart = f"timed in {len(known)} processes, which had medians of {join_words(known)}: their mean counts"
     return sentence(f"{apart}. {of_first} are those of the first")
 
 

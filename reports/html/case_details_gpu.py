@@ -5,7 +5,7 @@ from reports.analysis.gpu_figures import card_figures
 from reports.findings.gpu import cause
 from reports.record.parsing import number
 from reports.record.schema import Row
-from reports.text.formatting import counted, milliseconds, sentence, share, significant
+from reports.text.formatting import milliseconds, pluralize, sentence, share, significant
 
 
 def launches_words(case: CaseSummary) -> str:
@@ -18,7 +18,7 @@ def launches_words(case: CaseSummary) -> str:
     parts = [f"half of the calls were launched within {milliseconds(figures.launch.p50_ms)}"]
     parts += ["that is longer than the card computes, and decides the speed"] if case.launch_bound else []
     if figures.launches_repeated:
-        calls = counted(figures.launches_repeated, "call")
+        calls = pluralize(figures.launches_repeated, "call")
         parts.append(f"{calls} asked again, because the card had begun before all was launched")
     return sentence("; ".join(parts))
 
@@ -35,7 +35,7 @@ def card_words(case: CaseSummary) -> str:
     parts = [f"clock {clock}"] if clock else []
     parts += [heat] if heat else []
     parts += [f"{significant(power)} W in the energy pass"] if power is not None else []
-    parts += [counted(int(readings), "reading")] if readings else []
+    parts += [pluralize(int(readings), "reading")] if readings else []
     # Below a few percent it says that memory is not what limits an engine.
     memory = number(case.values("speed"), "share_of_bandwidth")
     parts += [f"weights and images alone take {share(memory)} of the memory's bandwidth"] if memory is not None else []

@@ -10,9 +10,9 @@ from reports.analysis.cases import CaseSummary
 from reports.charts.trend import Axis, picture
 from reports.history.change_points import Step, Steps
 from reports.history.regressions import Line, Watched, between, lines_by_case, look, measured
-from reports.history.session_regressions import ANSWERED, FIGURES, Since, short_commit, until
+from reports.history.session_regressions import ANSWERED, FIGURES, Regression, short_commit, until
 from reports.history.text import shown
-from reports.text.formatting import MISSING, THIN_SPACE, counted, listed
+from reports.text.formatting import MISSING, THIN_SPACE, join_words, pluralize
 
 NIGHTS = 60
 # A chart with its table takes about 7 kB: with more of them the page would not stay small enough to be sent around.
@@ -50,7 +50,7 @@ class CaseNights:
     """One case over the nights. `rows` is the table behind the pictures: the day, then each trace's figure."""
 
     case: CaseSummary
-    said: tuple[Since, ...]
+    said: tuple[Regression, ...]
     nights: int
     traces: tuple[Trace, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -64,17 +64,17 @@ class LookBack:
     """
 
     nights: tuple[Night, ...]
-    gone: tuple[Since, ...]
+    gone: tuple[Regression, ...]
     found: tuple[CaseNights, ...]
     quiet: tuple[CaseNights, ...]
     listed: tuple[CaseNights, ...]
     without: tuple[CaseSummary, ...]
 
 
-def look_back(
+def check_history(
     history: pd.DataFrame,
     session: str,
-    since: Sequence[Since],
+    since: Sequence[Regression],
     cases: Sequence[CaseSummary],
     recommended: Collection[str],
 ) -> LookBack:
@@ -83,7 +83,7 @@ def look_back(
     Every case has pictures, unless there are more than `MOST_CHARTS`: then those with a finding and the
     recommended ones. Raises `ReportError` where the history does not have the session.
     """
-    said: dict[str, list[Since]] = {}
+    said: dict[str, list[Regression]] = {}
     for each in since:
         said.setdefault(each.case, []).append(each)
     lines = {case: found for (_, case), found in lines_by_case(until(history, session)).items()}
@@ -126,7 +126,7 @@ def _nights(lines: Mapping[str, Sequence[Line]]) -> tuple[Night, ...]:
 def _changes(before: Line, line: Line) -> str:
     changed = between(before, line)[2]
     names = sorted(changed, key=lambda name: (name != "driver", name))
-    return listed((f"{name} {changed[name][0]} → {changed[name][1]}" for name in names), most=6)
+    return join_words((f"{name} {changed[name][0]} → {changed[name][1]}" for name in names), most=6)
 
 
 def _axis(nights: Sequence[Night]) -> Axis:
@@ -147,7 +147,9 @@ def _figures(lines: Sequence[Line]) -> Iterator[Watched]:
             yield FIGURES[name]
 
 
-def _case(case: CaseSummary, said: Sequence[Since], lines: Sequence[Line], axis: Axis, *, draw: bool) -> CaseNights:
+def _case(
+    case: CaseSummary, said: Sequence[Regression], lines: Sequence[Line], axis: Axis, *, draw: bool
+) -> CaseNights:
     figures = tuple(_figures(lines))
     recent = [line for line in lines if line["session"] in axis.places]
     rows = tuple((str(line["at"])[:10], *(_cell(line, figure) for figure in figures)) for line in recent)
@@ -189,7 +191,7 @@ def _text(figure: Watched, told: Steps, lines: Sequence[Line], axis: Axis) -> st
     """The level, since when, and the steps within the nights that are shown."""
     level = told.levels[-1]
     count = sum(measured(line, figure) is not None for line in lines[level.first : level.last + 1])
-    parts = [f"Level {shown(figure, level.value)} in the last {counted(count, 'night')}"]
+    parts = [f"Level {shown(figure, level.value)} in the last {pluralize(count, 'night')}"]
     parts += [_step_text(step, figure, lines) for step in told.steps if lines[step.first_bad]["session"] in axis.places]
     for drift in told.drifts:
         ends = (str(lines[at]["at"])[:10] for at in (drift.first, drift.last))

@@ -15,7 +15,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.analysis.cases import CaseSummary, summarise, tolerance
+from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.gpu_figures import card_figures, filled, peak_sources, quantity, speeds
 from reports.analysis.not_run import unanswered
 from reports.analysis.recommendation import recommend
@@ -29,12 +29,12 @@ from reports.findings.base import Finding
 from reports.findings.claims import claims
 from reports.findings.gpu import cause
 from reports.findings.run import find
-from reports.history.session_regressions import Since, findings, judge
+from reports.history.session_regressions import Regression, findings, judge
 from reports.html.assets import SCRIPT, case_lines, content_policy
 from reports.html.case_details import MOST_PICTURES, SHORTER, USUAL, explain
 from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
-from reports.html.history_section import MOST_CHARTS, look_back
+from reports.html.history_section import MOST_CHARTS, check_history
 from reports.record.machine import card_facts, machine
 from reports.record.parsing import number
 from reports.record.schema import Row
@@ -50,7 +50,7 @@ def write_report(
     rows: Sequence[Row],
     folder: str | os.PathLike[str],
     history: pd.DataFrame | None = None,
-    since: Sequence[Since] | None = None,
+    since: Sequence[Regression] | None = None,
 ) -> Path:
     """Write `report.html`, `report.json` and `report.csv` of the last session in `rows`; return the page's path.
 
@@ -61,7 +61,7 @@ def write_report(
     """
     session = last_session(list(rows))
     if not session:
-        raise ReportError("these rows hold no session", mend="give the rows of a benchmark run, from the first on")
+        raise ReportError("these rows hold no session", hint="give the rows of a benchmark run, from the first on")
     folder = Path(folder)
     told = _told(session, history, since)
     table = build_table(session)
@@ -95,7 +95,7 @@ def as_data(
 def render(
     rows: Sequence[Row],
     history: pd.DataFrame | None = None,
-    since: Sequence[Since] | None = None,
+    since: Sequence[Regression] | None = None,
     found: Sequence[Finding] | None = None,
 ) -> str:
     """The page of one session. Everything that comes from the rows is escaped by the template engine.
@@ -103,7 +103,7 @@ def render(
     `since` and `found` (`reports.findings.run.find`) where they are known already.
     """
     told = _told(rows, history, since)
-    cases = summarise(rows)
+    cases = summarize(rows)
     least = 1 - tolerance(rows)
     session = rows[0]
     found = find(rows, findings(told)) if found is None else found
@@ -124,14 +124,14 @@ def render(
         formatting.gate_percent,
         formatting.size,
         formatting.share,
-        formatting.counted,
+        formatting.pluralize,
         layers_text,
         size_ratio,
         card_figures,
         cause,
         case_seconds,
         formatting.first_line,
-        formatting.in_short,
+        formatting.first_clause,
         in_words,
         unsteady,
         moved,
@@ -178,7 +178,7 @@ def render(
         most_pictures=MOST_PICTURES,
         shorter=SHORTER,
         usual=USUAL,
-        since=None if history is None else look_back(history, session["session"], told, cases, shipped),
+        since=None if history is None else check_history(history, session["session"], told, cases, shipped),
         most_charts=MOST_CHARTS,
         claims=claims(rows),
         cost=session_cost(rows),
@@ -187,7 +187,9 @@ def render(
     )
 
 
-def _told(rows: Sequence[Row], history: pd.DataFrame | None, since: Sequence[Since] | None) -> Sequence[Since]:
+def _told(
+    rows: Sequence[Row], history: pd.DataFrame | None, since: Sequence[Regression] | None
+) -> Sequence[Regression]:
     if since is None:
         return () if history is None else judge(history, rows[0]["session"])
     return since
@@ -238,6 +240,6 @@ def _write_whole(path: Path, content: str) -> None:
     except OSError as error:
         raise ReportError(
             f"{path}: cannot write the report: {error.strerror or error}",
-            mend="free some space or name another, writable folder; the rows are kept, so that "
+            hint="free some space or name another, writable folder; the rows are kept, so that "
             "`python -m reports render` can write the report later",
         ) from error

@@ -15,7 +15,7 @@ from reports.errors import ReportError
 from reports.record.machine import on_card, what_decides
 from reports.record.schema import EndRow, Row
 from reports.record.store import last_session
-from reports.text.formatting import listed
+from reports.text.formatting import join_words
 
 RECORD = "rows.jsonl"
 # What may differ between shards: which part it is, and where things lie.
@@ -96,13 +96,13 @@ def _place(row: Row, settings: Mapping[str, Any]) -> tuple[int, ...]:
 def _shard(number: int, record: Sequence[Row]) -> _Shard:
     rows = last_session(list(record))
     if not rows:
-        raise ReportError(f"record {number} holds no session", mend="give the rows of a benchmark run, all of them")
+        raise ReportError(f"record {number} holds no session", hint="give the rows of a benchmark run, all of them")
     asked = rows[0]["settings"].get("shard")
     found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", asked) if isinstance(asked, str) else None
     if not found or int(found[1]) > int(found[2]):
         raise ReportError(
             f"record {number} (session {rows[0]['session']}) is not a shard: its setting `shard` is {asked!r}",
-            mend="give records of runs with `--shard i/n`; a run of the whole matrix needs no merging",
+            hint="give records of runs with `--shard i/n`; a run of the whole matrix needs no merging",
         )
     return _Shard(int(found[1]), int(found[2]), rows)
 
@@ -110,22 +110,22 @@ def _shard(number: int, record: Sequence[Row]) -> _Shard:
 def _whole(shards: Sequence[_Shard]) -> list[_Shard]:
     """All the shards of one matrix, in order."""
     if not shards:
-        raise ReportError("there are no records to merge", mend="give the record of each shard")
+        raise ReportError("there are no records to merge", hint="give the record of each shard")
     first = shards[0]
     if other := next((shard for shard in shards if shard.of != first.of), None):
         raise ReportError(
-            f"{first.name} and {other.name} are parts of two different matrices", mend="merge the shards of one matrix"
+            f"{first.name} and {other.name} are parts of two different matrices", hint="merge the shards of one matrix"
         )
     by_index: dict[int, _Shard] = {}
     for shard in shards:
         if twin := by_index.get(shard.index):
-            raise ReportError(f"{twin.name} and {shard.name} are the same part", mend="give each shard once")
+            raise ReportError(f"{twin.name} and {shard.name} are the same part", hint="give each shard once")
         by_index[shard.index] = shard
     wanted = range(1, first.of + 1)
     if missing := [f"{index}/{first.of}" for index in wanted if index not in by_index]:
         raise ReportError(
-            f"of {first.of} shards {listed(missing)} {'is' if len(missing) == 1 else 'are'} missing",
-            mend="give the record of every shard; one that crashed has a record, too, or is run again first",
+            f"of {first.of} shards {join_words(missing)} {'is' if len(missing) == 1 else 'are'} missing",
+            hint="give the record of every shard; one that crashed has a record, too, or is run again first",
         )
     return [by_index[index] for index in wanted]
 
@@ -134,10 +134,10 @@ def _refuse_difference(one: _Shard, other: _Shard) -> None:
     left, right = _facts(one.session), _facts(other.session)
     different = [name for name in dict.fromkeys([*left, *right]) if left.get(name) != right.get(name)]
     if different:
-        said = listed((f"{name} ({left.get(name)!r}, {right.get(name)!r})" for name in different), most=4)
+        said = join_words((f"{name} ({left.get(name)!r}, {right.get(name)!r})" for name in different), most=4)
         raise ReportError(
             f"{one.name} and {other.name} differ in {said}",
-            mend="run the shards again with the same settings, on machines that are alike",
+            hint="run the shards again with the same settings, on machines that are alike",
         )
 
 

@@ -42,7 +42,7 @@ class Recorder:
             self.close()
             raise ReportError(
                 f"{self.path}: another run is writing this record",
-                mend="wait for it, or end it, or give another folder (--output)",
+                hint="wait for it, or end it, or give another folder (--output)",
             ) from error
         try:
             self._continue_existing()
@@ -120,7 +120,7 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     except OSError as error:
         raise ReportError(
             f"{path}: cannot read the record: {error.strerror}",
-            mend="give the path of a rows file that a benchmark run wrote (it ends in .jsonl)",
+            hint="give the path of a rows file that a benchmark run wrote (it ends in .jsonl)",
         ) from error
     if lines[-1] == b"":
         lines.pop()
@@ -185,12 +185,12 @@ def _plain(value: Any) -> Any:
 def _disk_error(what: str, path: Path, error: OSError) -> ReportError:
     return ReportError(
         f"{path}: {what}: {error.strerror or error}",
-        mend="free some space or name another, writable output folder; the rows written so far are kept",
+        hint="free some space or name another, writable output folder; the rows written so far are kept",
     )
 
 
 def _foreign(path: Path, number: int, fault: str) -> ReportError:
     return ReportError(
         f"{path}, line {number}: not a row of a benchmark record: {fault}",
-        mend="give a rows file as a benchmark run wrote it; a file that was edited or mixed cannot be trusted",
+        hint="give a rows file as a benchmark run wrote it; a file that was edited or mixed cannot be trusted",
     )

@@ -84,7 +84,7 @@ def share(value: float | None) -> str:
     return MISSING if value is None else f"{significant(100 * value, 2)}{THIN_SPACE}%"
 
 
-def listed(words: Iterable[object], most: int = 8) -> str:
+def join_words(words: Iterable[object], most: int = 8) -> str:
     """`a, b and c`; of a long list the first ones and how many more there are."""
     all_words: Sequence[str] = [str(word) for word in words]
     if len(all_words) > most:
@@ -92,7 +92,7 @@ def listed(words: Iterable[object], most: int = 8) -> str:
     return " and ".join(filter(None, [", ".join(all_words[:-1]), *all_words[-1:]]))
 
 
-def counted(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """`1 case`, `2 cases`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
@@ -103,7 +103,7 @@ def first_line(reason: str, most: int = 240) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def in_short(reason: str, most: int = 70) -> str:
+def first_clause(reason: str, most: int = 70) -> str:
     """The first clause of a reason: what comes behind a colon or a semicolon says it in more detail."""
     return first_line(re.split(r"[:;] ", first_line(reason))[0].rstrip("."), most)
 
@@ -113,7 +113,7 @@ def place(cases: Iterable[CaseSummary], most: int = 6) -> str:
     batches: dict[str, list[int]] = {}
     for case in cases:
         batches.setdefault(f"{case.model} {case.name}", []).append(case.batch)
-    return listed((f"{engine} (batch {listed(sizes)})" for engine, sizes in batches.items()), most=most)
+    return join_words((f"{engine} (batch {join_words(sizes)})" for engine, sizes in batches.items()), most=most)
 
 
 def gate_sentence(case: CaseSummary, least: float) -> str:

@@ -10,8 +10,8 @@ import torch
 from onnx import numpy_helper
 
 from fixtures.accuracy.bootstrap import Ratio
-from fixtures.accuracy.evaluators import DetectionJudge, Judgement, Metric, ZeroShotJudge
-from fixtures.assets.loader import Sources
+from fixtures.accuracy.evaluators import AccuracyReport, DetectionEvaluator, Metric, ZeroShotEvaluator
+from fixtures.assets.loader import SuiteAssets
 from fixtures.backends.onnxrt.cpu import OrtEngine, open_session
 from fixtures.datasets.synthetic.dataset import detection_set, zero_shot_set
 from fixtures.models.onnx_export import export_onnx
@@ -21,17 +21,17 @@ IMAGES = 24
 
 
 @pytest.fixture(scope="module")
-def sources() -> Sources:
-    return Sources(Suite("embedded", "tests"))
+def sources() -> SuiteAssets:
+    return SuiteAssets(Suite("embedded", "tests"))
 
 
 @pytest.fixture(scope="module")
-def detection(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> tuple[DetectionJudge, Path]:
+def detection(sources: SuiteAssets, tmp_path_factory: pytest.TempPathFactory) -> tuple[DetectionEvaluator, Path]:
     """A judge on a few scenes, and the detector's FP32 graph."""
     data = detection_set(evaluation=IMAGES)
     path = tmp_path_factory.mktemp("graph") / "yolo.onnx"
     export_onnx(sources.yolo, sources.yolo.prepare([data.evaluation.load(i) for i in data.evaluation.ids[:2]]), path)
-    return DetectionJudge(sources.yolo, data), path
+    return DetectionEvaluator(sources.yolo, data), path
 
 
 def _damaged(path: Path, factor: float) -> Path:
@@ -43,7 +43,9 @@ def _damaged(path: Path, factor: float) -> Path:
     return path.with_name("damaged.onnx")
 
 
-def test_an_undamaged_engine_passes_and_a_damaged_one_fails(detection: tuple[DetectionJudge, Path], sources: Sources):
+def test_an_undamaged_engine_passes_and_a_damaged_one_fails(
+    detection: tuple[DetectionEvaluator, Path], sources: SuiteAssets
+):
     judge, path = detection
     module = sources.yolo.module()
     with torch.no_grad():
@@ -59,7 +61,7 @@ def test_an_undamaged_engine_passes_and_a_damaged_one_fails(detection: tuple[Det
     assert failure.startswith("mAP50-95 is 0.")
 
 
-def test_a_last_batch_that_is_not_full_is_padded_and_cut(detection: tuple[DetectionJudge, Path]):
+def test_a_last_batch_that_is_not_full_is_padded_and_cut(detection: tuple[DetectionEvaluator, Path]):
     judge, path = detection
     seen = []
 
@@ -72,7 +74,7 @@ def test_a_last_batch_that_is_not_full_is_padded_and_cut(detection: tuple[Detect
 
 
 def test_an_engine_that_answers_nan_is_wrong_everywhere_and_counted(
-    detection: tuple[DetectionJudge, Path], sources: Sources
+    detection: tuple[DetectionEvaluator, Path], sources: SuiteAssets
 ):
     judge, _ = detection
     module = sources.yolo.module()
@@ -85,16 +87,16 @@ def test_an_engine_that_answers_nan_is_wrong_everywhere_and_counted(
 
 
 @pytest.mark.parametrize("tower", ["clip-image", "clip-text"])
-def test_each_tower_is_judged_with_the_baseline_of_the_other(sources: Sources, tower: str):
+def test_each_tower_is_judged_with_the_baseline_of_the_other(sources: SuiteAssets, tower: str):
     data = zero_shot_set(calibration=4, evaluation=64)
     other = "clip-text" if tower == "clip-image" else "clip-image"
 
     def answers(name: str) -> np.ndarray:
         module = sources.model(name).module()
         with torch.no_grad():
-            return ZeroShotJudge(sources.model(name), data, lambda: np.empty(0)).predict(module, 8)
+            return ZeroShotEvaluator(sources.model(name), data, lambda: np.empty(0)).predict(module, 8)
 
-    judge = ZeroShotJudge(sources.model(tower), data, lambda: answers(other))
+    judge = ZeroShotEvaluator(sources.model(tower), data, lambda: answers(other))
     own = answers(tower)
     same = judge.judge(own, own)
     assert {metric.name for metric in same.metrics} == {"zero-shot agreement", "zero-shot top-1"}
@@ -106,8 +108,8 @@ def test_each_tower_is_judged_with_the_baseline_of_the_other(sources: Sources, t
     assert len(shuffled.failures(0.02)) == 2
 
 
-def _judgement(value: float, low: float, high: float) -> Judgement:
-    return Judgement((Metric("mAP50-95", value, 1.0, Ratio(value, low, high, 64), gated=True),), {}, 64)
+def _judgement(value: float, low: float, high: float) -> AccuracyReport:
+    return AccuracyReport((Metric("mAP50-95", value, 1.0, Ratio(value, low, high, 64), gated=True),), {}, 64)
 
 
 def test_exactly_the_tolerance_passes():
@@ -122,5 +124,5 @@ def test_an_interval_across_the_gate_says_that_the_set_is_small():
 
 
 def test_a_metric_that_is_not_gated_fails_nothing():
-    judgement = Judgement((Metric("mAP50", 0.5, 1.0, Ratio(0.5, 0.4, 0.6, 64), gated=False),), {}, 64)
+    judgement = AccuracyReport((Metric("mAP50", 0.5, 1.0, Ratio(0.5, 0.4, 0.6, 64), gated=False),), {}, 64)
     assert judgement.failures(0.02) == []

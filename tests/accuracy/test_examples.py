@@ -18,7 +18,7 @@ from fixtures.accuracy.examples import (
 )
 from fixtures.accuracy.zero_shot import Flip
 from fixtures.datasets.synthetic.dataset import detection_set
-from reports.analysis.cases import CaseSummary, summarise
+from reports.analysis.cases import CaseSummary, summarize
 from reports.html.case_details import MOST_THUMBNAILS
 from reports.html.changed_examples import PICTURE, changed_images
 from reports.html.page import render
@@ -87,7 +87,7 @@ def test_a_real_scene_makes_a_thumbnail():
 
 
 def shown_case(**values: object) -> CaseSummary:
-    return summarise([session_row(), build(INT8), accuracy(INT8, 0.99, **values), end_row()])[0]
+    return summarize([session_row(), build(INT8), accuracy(INT8, 0.99, **values), end_row()])[0]
 
 
 def test_the_page_shows_picture_and_both_answers_and_nothing_but_an_embedded_jpeg():

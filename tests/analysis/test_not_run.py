@@ -1,6 +1,6 @@
 import itertools
 
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.analysis.not_run import described, unanswered
 from reports.github.job_summary import job_summary
 from reports.html.page import render
@@ -26,7 +26,7 @@ def _without_a_card() -> list[Row]:
 
 
 def test_many_cells_that_did_not_run_are_two_short_lines() -> None:
-    groups = unanswered(summarise(_without_a_card()))
+    groups = unanswered(summarize(_without_a_card()))
     names = ", ".join(f"card-{number}" for number in range(11))
     assert [(len(group.cases), group.where) for group in groups] == [
         (132, f"{names} (all precisions, batches and models)"),
@@ -41,7 +41,7 @@ def test_many_cells_that_did_not_run_are_two_short_lines() -> None:
 
 
 def test_cells_are_named_by_their_blocks() -> None:
-    two_backends = [each for each in summarise(_without_a_card()) if each.backend in ("card-1", "card-2")]
+    two_backends = [each for each in summarize(_without_a_card()) if each.backend in ("card-1", "card-2")]
     cases = {(each.model, each.backend, each.precision, each.batch): each for each in two_backends}
 
     def where(*chosen: tuple[str, str, str, int]) -> str:
@@ -62,11 +62,11 @@ def test_cells_are_named_by_their_blocks() -> None:
 
 def test_questions_that_stopped_for_one_reason_are_told_once() -> None:
     crashed = [row(INT8, question, outcome="error", reason="out of memory") for question in ("speed", "accuracy")]
-    (group,) = unanswered(summarise([session_row(), build(INT8), *crashed]))
+    (group,) = unanswered(summarize([session_row(), build(INT8), *crashed]))
     assert (group.outcome, group.question, group.where) == ("error", "speed and accuracy", INT8["id"])
 
 
 def test_an_axis_with_one_value_needs_no_word() -> None:
     skipped = [row(case(name, "int8"), "matrix", outcome="skipped", reason="no card") for name in ("a", "b")]
-    (group,) = unanswered(summarise([session_row(), *skipped, *answered(INT8, 4.0)]))
+    (group,) = unanswered(summarize([session_row(), *skipped, *answered(INT8, 4.0)]))
     assert group.where == "a, b"

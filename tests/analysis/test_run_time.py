@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.analysis.run_time import case_seconds, session_cost
 from reports.record.schema import Row
 from tests.helpers.rows import FAST, build, session_row
@@ -35,7 +35,7 @@ def test_a_resumed_run_whose_parts_all_ended_costs_their_sum():
 
 
 def test_a_case_costs_what_all_its_questions_took():
-    (case,) = summarise(_rows())
+    (case,) = summarize(_rows())
     assert case_seconds(case) == 80.0
 
 
@@ -55,5 +55,5 @@ def test_where_the_total_means_something_else_nothing_is_said(rows: list[Row]):
 
 def test_rows_without_times_cost_nothing_that_is_known():
     begin, *_ = _rows()
-    (case,) = summarise([begin, build(FAST)])
+    (case,) = summarize([begin, build(FAST)])
     assert case_seconds(case) is None

@@ -4,7 +4,7 @@ import random
 import pandas as pd
 import pytest
 
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.analysis.tables import COLUMNS, build_metric_table, build_table, layers_text, records
 from reports.record.ratio import Latency, speed_ratio
 from tests.helpers.rows import accuracy, answered, build, card_speed, case, metric, row, session_row, speed
@@ -235,7 +235,7 @@ def test_records_hold_plain_python_values() -> None:
 
 
 def test_the_summary_names_an_engine_by_backend_and_precision() -> None:
-    assert summarise([session_row(), speed(INT8, 1.0)])[0].name == "onnxruntime INT8"
+    assert summarize([session_row(), speed(INT8, 1.0)])[0].name == "onnxruntime INT8"
 
 
 def test_of_equal_ratios_the_least_certain_one_is_shown() -> None:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from fixtures.assets import loader
-from fixtures.assets.loader import Sources
+from fixtures.assets.loader import SuiteAssets
 from fixtures.cache.shared_results import SessionResults
 from fixtures.datasets.synthetic import dataset
 from fixtures.errors import BenchError
-from fixtures.isolation.pool import CaseProcesses
+from fixtures.isolation.pool import WorkerPool
 from fixtures.plan.options import Options
 from fixtures.plan.suite import Suite
 from fixtures.timing.sampler import SamplerSettings
@@ -27,7 +27,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def missing(source: Any, *_: Any, **__: Any) -> Any:
         looked.append(str(source))
-        raise BenchError(f"{source} is not there", mend="")
+        raise BenchError(f"{source} is not there", hint="")
 
     monkeypatch.setattr(loader, "read_clip", missing)
     monkeypatch.setattr(loader, "load_yolo", missing)
@@ -44,7 +44,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_what_no_case_needs_is_not_looked_for(
     models: tuple[str, ...], read: set[str], left: set[str], asked: list[str]
 ):
-    described = Sources(TO_DOWNLOAD).describe(models)
+    described = SuiteAssets(TO_DOWNLOAD).describe(models)
     assert {key for key in left if described[key] == {"absent": "no case asks for it"}} == left
     assert all("absent" not in described[key] for key in read)
     assert ("hub/clip" in asked) == ("clip-image" in models)
@@ -53,9 +53,9 @@ def test_what_no_case_needs_is_not_looked_for(
 
 def test_the_network_is_asked_once_a_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     options = Options.from_values(raw_options(), tmp_path)
-    processes = CaseProcesses(options, TO_DOWNLOAD, SamplerSettings(), tmp_path, lambda _: None)
-    monkeypatch.setattr(CaseProcesses, "_at_work", lambda *_: None)
-    monkeypatch.setattr(CaseProcesses, "_send", lambda *_: {})
+    processes = WorkerPool(options, TO_DOWNLOAD, SamplerSettings(), tmp_path, lambda _: None)
+    monkeypatch.setattr(WorkerPool, "_at_work", lambda *_: None)
+    monkeypatch.setattr(WorkerPool, "_send", lambda *_: {})
     assert processes._assignment.suite.download
     processes.describe(("detector",))
     assert not processes._assignment.suite.download
@@ -65,7 +65,7 @@ def test_the_network_is_asked_once_a_session(monkeypatch: pytest.MonkeyPatch, tm
 def test_what_takes_long_is_done_once_a_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Scenes are drawn, a CLIP is loaded and hashed, calibration inputs are hashed by the first process alone."""
     embedded = Suite("embedded", "tests")
-    first = Sources(embedded, SessionResults(tmp_path))
+    first = SuiteAssets(embedded, SessionResults(tmp_path))
     known = [
         (len(data.calibration), data.evaluation.load(data.evaluation.ids[-1]))
         for data in (first.detection, first.zero_shot)
@@ -79,12 +79,12 @@ def test_what_takes_long_is_done_once_a_session(monkeypatch: pytest.MonkeyPatch,
     for name in ("detection_scene", "zero_shot_scene"):
         monkeypatch.setattr(dataset, name, again)
     monkeypatch.setattr(loader, "read_clip", again)
-    second = Sources(embedded, SessionResults(tmp_path))
+    second = SuiteAssets(embedded, SessionResults(tmp_path))
     for (count, image), data in zip(known, (second.detection, second.zero_shot), strict=True):
         assert len(data.calibration) == count
         assert np.array_equal(data.evaluation.load(data.evaluation.ids[-1]), image)
     assert [second.model(tower.name).weights for tower in towers] == [tower.weights for tower in towers]
-    monkeypatch.setattr(Sources, "calibration_items", again)
+    monkeypatch.setattr(SuiteAssets, "calibration_items", again)
     assert [second.calibration_sha256(tower) for tower in towers] == digests
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from fixtures.assets import onnx_graphs
-from fixtures.assets.loader import Sources
-from fixtures.backends.base import Built, Engine, Job
+from fixtures.assets.loader import SuiteAssets
+from fixtures.backends.base import Engine, EngineInfo, Job
 from fixtures.backends.pytorch.eager import ModuleEngine, PyTorchEager
 from fixtures.hashing import sha256_of, sha256_of_code
 from fixtures.plan.matrix import Case
@@ -103,9 +103,9 @@ def test_an_engine_that_calibrates_by_itself_is_one_of_its_calibration(
     """As Ultralytics' export does: no graph tells what it was calibrated on."""
 
     class Own(PyTorchEager):
-        def build(self, job: Job, path: Path) -> Built:
+        def build(self, job: Job, path: Path) -> EngineInfo:
             path.write_bytes(b"".join(each.numpy().tobytes() for each in job.calibration()))
-            return Built({precision: 1})
+            return EngineInfo({precision: 1})
 
         def load(self, job: Job, path: Path) -> Engine:
             return ModuleEngine(lambda inputs: inputs, torch.float32, "cpu")
@@ -115,7 +115,7 @@ def test_an_engine_that_calibrates_by_itself_is_one_of_its_calibration(
     _load(case, tmp_path)
     _load(case, tmp_path)
     assert len(_kinds(tmp_path)) == 1
-    monkeypatch.setattr(Sources, "calibration_items", lambda *_: ("another prompt",))
+    monkeypatch.setattr(SuiteAssets, "calibration_items", lambda *_: ("another prompt",))
     _load(case, tmp_path)
     assert len(_kinds(tmp_path)) == again
 

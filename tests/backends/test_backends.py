@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fixtures.backends import registry
-from fixtures.backends.base import Built, Job
+from fixtures.backends.base import EngineInfo, Job
 from fixtures.backends.onnxrt.cpu import layers_of
 from fixtures.backends.pytorch.compile import TorchCompile
 from fixtures.backends.pytorch.eager import PyTorchEager
@@ -58,7 +58,9 @@ def _job(backend: str, precision: str, graphs: dict[str, Path]) -> Job:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("name", [name for name in registry.NAMES if not registry.why_not(name, "fp32", "cpu", TASK)])
+@pytest.mark.parametrize(
+    "name", [name for name in registry.NAMES if not registry.unsupported_reason(name, "fp32", "cpu", TASK)]
+)
 def test_an_engine_answers_like_the_module_it_was_built_from(
     name: str, precision: str, graphs: dict[str, Path], tmp_path: Path
 ):
@@ -127,28 +129,28 @@ def test_fp16_on_a_cpu_without_it_is_said_plainly(
 
 @pytest.mark.parametrize("name", ["pytorch", "torch-compile"])
 def test_int8_of_a_module_is_refused_with_a_reason(name: str):
-    assert "ONNX graph" in registry.why_not(name, "int8", "cpu", TASK)
+    assert "ONNX graph" in registry.unsupported_reason(name, "int8", "cpu", TASK)
 
 
 def test_torch_compile_without_a_compiler_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    assert "apt install g++" in registry.why_not("torch-compile", "fp32", "cpu", TASK)
+    assert "apt install g++" in registry.unsupported_reason("torch-compile", "fp32", "cpu", TASK)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 @pytest.mark.parametrize("name", ["pytorch", "torch-compile"])
 def test_a_card_that_pytorch_cannot_see_is_a_reason(name: str):
-    assert "sees no CUDA device" in registry.why_not(name, "fp32", "cuda", TASK)
+    assert "sees no CUDA device" in registry.unsupported_reason(name, "fp32", "cuda", TASK)
 
 
 def test_the_cpu_provider_does_not_answer_for_a_gpu():
-    assert "CPU provider" in registry.why_not("onnxruntime", "fp32", "cuda", TASK)
+    assert "CPU provider" in registry.unsupported_reason("onnxruntime", "fp32", "cuda", TASK)
 
 
 def test_a_backend_whose_package_is_missing_is_listed_not_raised(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(registry.CATALOGUE, "absent", "fixtures.backends.no_such_module:Nothing")
-    assert "cannot be imported" in registry.why_not("absent", "fp32", "cpu", TASK)
+    assert "cannot be imported" in registry.unsupported_reason("absent", "fp32", "cpu", TASK)
 
 
 def test_layers_are_counted_by_the_type_they_compute_in(graphs: dict[str, Path]):
@@ -165,7 +167,7 @@ def test_a_simulated_int8_layer_counts_as_fp32(graphs: dict[str, Path], tmp_path
     assert sum(built.layers.values()) == 3
     assert built.layers["fp32"] >= 1
     assert "Read its accuracy, not its speed" in built.simulated
-    assert not built.shortfall("int8")
+    assert not built.precision_mismatch("int8")
 
 
 @pytest.mark.parametrize(
@@ -180,10 +182,10 @@ def test_a_simulated_int8_layer_counts_as_fp32(graphs: dict[str, Path], tmp_path
     ],
 )
 def test_an_engine_that_is_not_what_was_asked_for_is_told(asked: str, layers: dict[str, int], fine: bool):
-    assert bool(Built(layers).shortfall(asked)) is not fine
+    assert bool(EngineInfo(layers).precision_mismatch(asked)) is not fine
 
 
 def test_a_backend_made_for_one_task_refuses_the_other(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(PyTorchEager, "tasks", ("detection",))
-    assert registry.why_not("pytorch", "fp32", "cpu", "detection") == ""
-    assert "made for detection" in registry.why_not("pytorch", "fp32", "cpu", "zero-shot")
+    assert registry.unsupported_reason("pytorch", "fp32", "cpu", "detection") == ""
+    assert "made for detection" in registry.unsupported_reason("pytorch", "fp32", "cpu", "zero-shot")

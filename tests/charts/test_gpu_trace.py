@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.analysis.stationarity import TIME_LEFT, WINDOW_PX, WINDOWS
 from reports.charts.gpu_trace import LEFT, RIGHT, picture
 from reports.html.case_details import explain
@@ -50,7 +50,7 @@ def test_the_readings_are_as_wide_as_the_samples_above_and_say_where_those_begin
 def test_the_pictures_of_a_case_stand_beside_them_in_figures():
     asked = {"state": {"trace": TRACE}, "samples_ms": [2.0, 2.2, 1.9, 2.0, 2.1] * 10}
     (why,) = explain(
-        summarise([session_row(gpu="NVIDIA H200"), build(FAST), card_speed(FAST, 2.0, **asked), end_row()])
+        summarize([session_row(gpu="NVIDIA H200"), build(FAST), card_speed(FAST, 2.0, **asked), end_row()])
     )["yolov8n"]
     samples, readings = why.tables
     assert samples.head == ("calls", "median ms", "fastest", "slowest")
@@ -79,4 +79,4 @@ def test_what_cannot_be_drawn_is_not(trace: object):
 def test_a_case_shows_its_trace_and_one_without_shows_none():
     for state, shown in (({"trace": TRACE}, True), ({}, False)):
         rows = [session_row(gpu="NVIDIA H200"), build(FAST), card_speed(FAST, 2.0, state=state), end_row()]
-        assert (explain(summarise(rows))["yolov8n"][0].card is not None) == shown
+        assert (explain(summarize(rows))["yolov8n"][0].card is not None) == shown

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from fixtures import ROOT
-from reports.analysis.cases import CaseSummary, summarise
+from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.pareto import pareto_front
 from reports.charts.label_placement import HEIGHT_PX, Box, place_labels
 from reports.charts.scatter import GLYPH_PX, NAMES_THAT_FIT, Panel, legend, pictures
@@ -29,7 +29,7 @@ def _cases(*engines: tuple[str, str, float, float]) -> list[CaseSummary]:
     rows: list[Row] = [session_row(), *answered(BASE, 10.0)]
     for backend, precision, p50, ratio in engines:
         rows += answered(case(backend, precision), p50, ratio)
-    return summarise([*rows, end_row()])
+    return summarize([*rows, end_row()])
 
 
 def _many() -> list[CaseSummary]:
@@ -80,13 +80,13 @@ def test_equals_stand_on_the_front_together():
 def test_an_engine_that_was_not_judged_is_not_on_the_front():
     untold = case("tensorrt", "int8")
     rows = [session_row(), *answered(BASE, 10.0), build(untold), speed(untold, 1.0), end_row()]
-    assert _front(summarise(rows)) == ["pytorch FP32"]
+    assert _front(summarize(rows)) == ["pytorch FP32"]
 
 
 def test_a_crash_has_no_point_and_no_place_on_the_front():
     lost = case("tensorrt", "int8")
     rows = [session_row(), *answered(BASE, 10.0), build(lost), row(lost, "speed", outcome="error"), accuracy(lost, 1.0)]
-    panel = _panel(summarise([*rows, end_row()]))
+    panel = _panel(summarize([*rows, end_row()]))
     assert str(panel.svg).count('class="point"') == 1
     assert [each.name for each in panel.front] == ["pytorch FP32"]
 
@@ -135,7 +135,7 @@ def test_backends_that_were_timed_have_shapes_of_their_own():
     rows: list[Row] = [session_row(), *answered(BASE, 10.0), *absent]
     for place, backend in enumerate(BACKENDS):
         rows += answered(case(backend, "fp16"), 5.0 - 0.1 * place)
-    (_, keys), _ = legend(summarise([*rows, end_row()]))
+    (_, keys), _ = legend(summarize([*rows, end_row()]))
     assert [name for name, _ in keys] == ["pytorch", *BACKENDS]
     assert len({key for _, key in keys}) == len(keys)
 
@@ -147,7 +147,7 @@ def test_no_two_shapes_are_alike(shape: int):
     assert (corners, turn % (360 / corners), inner) not in others
 
 
-PUBLISHED = summarise(read_rows(ROOT / "reports" / "published" / "h200" / "rows.jsonl"))
+PUBLISHED = summarize(read_rows(ROOT / "reports" / "published" / "h200" / "rows.jsonl"))
 PANELS = {picture.model: str(panel.svg) for picture in pictures(PUBLISHED, 0.98) for panel in picture.panels}
 
 

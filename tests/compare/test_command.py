@@ -20,9 +20,9 @@ from fixtures.compare.command import as_text, main, sentence
 from fixtures.compare.load_order import LoadOrder, combined
 from fixtures.compare.paired_run import time_in_turns
 from fixtures.gpu.monitor import Watched
-from fixtures.gpu.telemetry import Card, summarise
+from fixtures.gpu.telemetry import Card, summarize
 from fixtures.hashing import sha256_of
-from fixtures.isolation.pool import CaseProcesses
+from fixtures.isolation.pool import WorkerPool
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
@@ -161,7 +161,7 @@ def test_inputs_come_in_the_order_of_loading_and_the_turns_begin_with_a(
 
 def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.MonkeyPatch):
     """The comparison is what is watched: here by a card that was throttled and shared."""
-    quiet = summarise([], Card("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0), {1}, None)
+    quiet = summarize([], Card("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0), {1}, None)
     state = replace(quiet, reasons={"SwPowerCap": 1.0}, throttled=True, foreign="1 process")
 
     def watch(_: Workbench, measure: Callable[[], Any]) -> Watched[Any]:
@@ -200,7 +200,7 @@ def test_an_engine_that_crashes_or_hangs_is_a_message_with_the_end_of_its_log(
     )  # fmt: skip
     assert done.returncode == 2 and not done.stdout, done.stderr
     error = done.stderr.split("error: ")[1]
-    assert error.startswith(said) and "\n  | " in error and "how to mend it" in error
+    assert error.startswith(said) and "\n  | " in error and "hint" in error
     log = Path(error.split("its log is ")[1].splitlines()[0])
     assert "time_in_turns" in log.read_text()
     shutil.rmtree(log.parent)
@@ -213,12 +213,12 @@ def abort(*_: Any) -> None:
 def test_a_crash_in_the_second_load_order_leaves_no_answer(
     cache: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
-    call = CaseProcesses.call
+    call = WorkerPool.call
 
-    def second_aborts(self: CaseProcesses, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def second_aborts(self: WorkerPool, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         return call(self, name, abort if name == "compare-BA" else function, *arguments)
 
-    monkeypatch.setattr(CaseProcesses, "call", second_aborts)
+    monkeypatch.setattr(WorkerPool, "call", second_aborts)
     asked = ("pytorch", "pytorch", "--model", "clip-text", "--engine-cache", cache, *EMBEDDED, *QUICK)
     assert main(asked, load_orders=("AB", "BA")) == 2
     printed = capsys.readouterr()
@@ -269,7 +269,7 @@ def test_a_bad_call_is_two_and_says_how_to_mend_it(
 ):
     assert main([*EMBEDDED, "--engine-cache", str(tmp_path), *arguments]) == 2
     printed = capsys.readouterr()
-    assert words in printed.err and "how to mend it" in printed.err
+    assert words in printed.err and "hint" in printed.err
     assert not printed.out
 
 

@@ -58,7 +58,7 @@ def test_a_file_that_is_not_json_is_named(coco: tuple[Path, Path]):
 def test_json_that_is_not_coco_is_refused_with_the_place(coco: tuple[Path, Path], change, message: str):
     with pytest.raises(BenchError, match=message) as error:
         read_annotations(_change(coco[1], change))
-    assert "--coco-annotations" in error.value.mend
+    assert "--coco-annotations" in error.value.hint
 
 
 def test_a_json_list_is_not_coco(coco: tuple[Path, Path]):

@@ -174,7 +174,7 @@ def test_one_disturbing_probe_of_a_group_is_singled_out():
     bench = Bench(chain, "t3", disturbing=["t1"])
     search = bench.search(chain, width=4)
     search.scan()
-    assert [name for name, reading in search.readings.items() if not reading.believed] == ["t1"]
+    assert [name for name, reading in search.readings.items() if not reading.reliable] == ["t1"]
     assert search.has_parted("t3") and search.agrees("t0") and search.agrees("t2")
 
 
@@ -261,7 +261,7 @@ def test_probes_leave_the_quantised_pairs_of_the_graph_alone(graph, tmp_path):
 @pytest.mark.parametrize("layer", CONVOLUTIONS)
 def test_a_damaged_layer_is_named_and_no_other(graph, tmp_path, layer, scan):
     found = find(graph, damaged(graph, tmp_path / "bad.onnx", layer), tmp_path, scan=scan)
-    (parting,) = found.partings
+    (parting,) = found.first_divergences
     assert parting.layers == (layer,)
     assert parting.inherited < 1e-6
     assert not found.agree and not found.spent and not found.disturbing
@@ -269,8 +269,8 @@ def test_a_damaged_layer_is_named_and_no_other(graph, tmp_path, layer, scan):
 
 def test_a_layer_that_writes_nan_is_named(graph, tmp_path):
     found = find(graph, damaged(graph, tmp_path / "bad.onnx", "/inner/Conv", factor=math.nan), tmp_path)
-    assert [row.layers for row in found.partings] == [("/inner/Conv",)]
-    assert found.partings[0].error == math.inf and not found.disturbing
+    assert [row.layers for row in found.first_divergences] == [("/inner/Conv",)]
+    assert found.first_divergences[0].error == math.inf and not found.disturbing
     assert as_json(found)["outputs"] == {"output0": None}
 
 
@@ -282,13 +282,13 @@ def test_the_branches_of_an_output_are_found_behind_a_cast_too(graph, tmp_path):
 
 def test_the_same_graph_twice_agrees_everywhere(graph, tmp_path):
     found = find(graph, graph, tmp_path, scan=True)
-    assert found.agree and not found.partings
+    assert found.agree and not found.first_divergences
     assert {row.error for row in found.rows} == {0.0}
 
 
 def test_the_layer_that_quantisation_ruins_is_named(graph, tmp_path):
     found = find(graph, quantised(graph, tmp_path / "int8.onnx"), tmp_path, scan=True)
-    assert found.partings[0].layers == ("/loud/Conv",)
+    assert found.first_divergences[0].layers == ("/loud/Conv",)
 
 
 def test_errors_that_only_add_up_are_no_parting(graph):
@@ -298,7 +298,7 @@ def test_errors_that_only_add_up_are_no_parting(graph):
     search = Search(chain, readings, lambda _: {}, tolerance=0.1, width=1, builds_left=1)
     rows = rows_of(search, ProbedGraph(graph))
     assert not any(row.parts for row in rows)
-    assert [row.tensor for row in rows if row.creeps] == ["/Add_output_0"]
+    assert [row.tensor for row in rows if row.gradual] == ["/Add_output_0"]
 
 
 def fusing(broken: Path, sound: Path, hidden: str) -> Run:
@@ -322,7 +322,7 @@ def test_a_divergence_that_vanishes_when_looked_at_is_not_believed_but_fenced_in
     (hidden,) = (name for name in ProbedGraph(graph).points if ProbedGraph(graph).producer(name).name == "/Add")
     found = find(graph, graph, tmp_path, fusing(broken, graph, hidden), scan=scan)
     assert [row.tensor for row in found.disturbing] == [hidden]
-    (parting, *others) = found.partings
+    (parting, *others) = found.first_divergences
     assert "/inner/Conv" in parting.layers and parting.hidden == (hidden,)
     # `down` reads the hidden tensor, and so does the Concat below it: the innermost that can be seen.
     assert parting.layers == ("/inner/Conv", "/down/Conv")
@@ -398,7 +398,7 @@ def test_a_bad_call_says_what_is_wrong_and_how_to_mend_it(graph, stored, capsys,
     count = [] if "--count" in arguments else ["--count", "2"]
     assert main([str(graph), *inputs, *backends, *count, *arguments]) == 2
     error = capsys.readouterr().err
-    assert words in error and "how to mend it" in error
+    assert words in error and "hint" in error
 
 
 def test_tensorrt_without_a_card_is_refused_before_anything_is_built(graph, stored, capsys, monkeypatch):

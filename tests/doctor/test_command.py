@@ -14,7 +14,7 @@ from fixtures import ROOT
 from fixtures.backends import registry
 from fixtures.backends.compatibility import MODELOPT_ONNX_MODULES
 from fixtures.backends.trt import trtexec_cli
-from fixtures.doctor.command import has_kernels, load, mend
+from fixtures.doctor.command import has_kernels, hint, load
 from fixtures.doctor.command import trtexec as found_trtexec
 from fixtures.doctor.text import WIDTH, as_text
 from fixtures.environment.gpu import Gpu, limits
@@ -54,7 +54,7 @@ def found_on_turing(torch: str, cuda: str, **packages: str) -> dict:
             {"backend": "pytorch", "precision": "fp16", "only": [], "reason": ""},
         ],
     }
-    return {**found, "mend": [asdict(advice) for advice in mend(found)]}
+    return {**found, "mend": [asdict(advice) for advice in hint(found)]}
 
 
 def test_it_examines_a_machine_without_a_card():
@@ -135,7 +135,7 @@ def test_a_whole_machine_has_nothing_to_mend():
 def test_an_absent_onnxruntime_comes_with_the_extra_that_holds_it():
     """It is no dependency of the project itself: `pip install .` would leave it absent."""
     here = found_on_turing("2.5.1", "12.4") | {"device": "cpu", "providers": []}
-    (advice,) = mend(here)
+    (advice,) = hint(here)
     assert advice.pip == ("pip install '.[cpu]'",)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert any(each.startswith("onnxruntime>") for each in project["optional-dependencies"]["cpu"])

@@ -27,7 +27,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.errors import ReportError
 from reports.record.store import last_session, read_rows
 
@@ -79,7 +79,7 @@ def timed_plans(records: Sequence[Path], engines: Path) -> tuple[dict[str, float
     plans: dict[str, Plan] = {}
     for record in records:
         rows = last_session(read_rows(record))
-        for case in summarise(rows):
+        for case in summarize(rows):
             if case.backend in PLANS and case.latency is not None:
                 medians.setdefault(case.id, []).append(case.latency.p50_ms)
         for row in rows:
@@ -89,7 +89,7 @@ def timed_plans(records: Sequence[Path], engines: Path) -> tuple[dict[str, float
             if sha256 not in known:
                 raise ReportError(
                     f"{record}: the engine of {described['id']} ({sha256[:12]}…) is not in {engines}",
-                    mend="name the engine cache of that run with --engines",
+                    hint="name the engine cache of that run with --engines",
                 )
             backend = described["backend"]
             plans[described["id"]] = Plan(
@@ -107,14 +107,14 @@ def prepare(plans: Sequence[Plan], session: Mapping[str, Any], folder: Path) -> 
     """The plans with their inputs, which are those that the suite takes: written to `folder`, [n, batch, …] a file."""
     import numpy as np
 
-    from fixtures.assets.loader import Sources
+    from fixtures.assets.loader import SuiteAssets
     from fixtures.plan.options import Options
     from fixtures.plan.suite import choose_suite
     from tests.helpers.runs import raw_options
 
     named = ("yolo", "clip", "coco_images", "coco_annotations", "calibration_images")
     raw = raw_options(**{name: session["settings"][name] for name in named})
-    sources = Sources(choose_suite(Options.from_values(raw, Path.cwd()), Path.cwd()))
+    sources = SuiteAssets(choose_suite(Options.from_values(raw, Path.cwd()), Path.cwd()))
     found = []
     for plan in plans:
         path = folder / f"{plan.model}-{plan.batch}.npy"
@@ -140,7 +140,7 @@ def bare_round(plans: Sequence[Plan], loop: Callable[[Plan], float] | None = Non
             with ProcessPoolExecutor(1, mp_context=context) as pool:
                 found[plan.case] = pool.submit(loop or _time, plan).result()
         except BrokenProcessPool:
-            raise ReportError(f"the loop over {plan.path} ended its process", mend="see what it says above") from None
+            raise ReportError(f"the loop over {plan.path} ended its process", hint="see what it says above") from None
     return found
 
 
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         suite, plans = timed_plans(options.records, options.engines)
         if not plans:
-            raise ReportError("none of these records timed a TensorRT plan", mend="name the record of a run on a card")
+            raise ReportError("none of these records timed a TensorRT plan", hint="name the record of a run on a card")
         session = last_session(read_rows(options.records[-1]))[0]
         with tempfile.TemporaryDirectory() as folder:
             ready = prepare(plans, session, Path(folder))

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.analysis.timing_quality import WIDE_IQR, relative_iqr
 from reports.errors import ReportError
 from reports.record.store import last_session, read_rows
@@ -43,7 +43,7 @@ class Repeats:
 
 def medians(path: Path) -> dict[str, tuple[float, bool]]:
     """Every case that the last session of the record timed: its median in milliseconds, and whether it is calm."""
-    cases = summarise(last_session(read_rows(path)))
+    cases = summarize(last_session(read_rows(path)))
     return {
         case.id: (case.latency.p50_ms, (relative_iqr(case) or 0.0) <= WIDE_IQR)
         for case in cases

@@ -217,9 +217,9 @@ def test_the_command_appends_the_page_and_prints_the_annotations(record: Path, c
 def test_a_missing_record_is_an_error_of_the_job_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["summary", str(tmp_path / "none.jsonl"), "--annotations"]) == 2
     said = capsys.readouterr()
-    assert said.out.startswith("::error title=No summary::") and "how to mend it" in said.err
+    assert said.out.startswith("::error title=No summary::") and "hint" in said.err
 
 
 def test_a_page_that_cannot_be_written_says_how_to_mend_it(record: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["summary", str(record), "--output", str(record.parent)]) == 2
-    assert "how to mend it" in capsys.readouterr().err
+    assert "hint" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import torch
 from fixtures.cache.engine_cache import say_nothing
 from fixtures.gpu import monitor
 from fixtures.gpu.lock import alone_on
-from fixtures.gpu.monitor import MOST_RETRIES, CardBench, state_values
+from fixtures.gpu.monitor import MOST_RETRIES, GpuMonitor, state_values
 from fixtures.gpu.nvml import CardWatch
 from fixtures.gpu.telemetry import Card, Sample
 from fixtures.models.base import Progress
@@ -44,11 +44,11 @@ class _Windows(CardWatch):
         pass
 
 
-def _bench(watch: CardWatch, locks: Path, patch: pytest.MonkeyPatch, progress: Progress = say_nothing) -> CardBench:
+def _bench(watch: CardWatch, locks: Path, patch: pytest.MonkeyPatch, progress: Progress = say_nothing) -> GpuMonitor:
     patch.setattr(monitor, "torch_gpu", lambda: "GPU-1")
     patch.setattr(monitor, "open_watch", lambda _: lambda: watch)
     patch.setattr(monitor, "alone_on", partial(alone_on, locks=locks))
-    return CardBench(progress)
+    return GpuMonitor(progress)
 
 
 @pytest.mark.parametrize(

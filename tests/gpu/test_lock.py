@@ -64,11 +64,11 @@ def test_where_nothing_can_be_locked_the_measurement_goes_on_and_says_so(tmp_pat
 
 
 def test_whatever_is_measured_on_a_card_is_measured_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A sample and a comparison go the same way: through `CardBench.watch`, which holds the lock."""
+    """A sample and a comparison go the same way: through `GpuMonitor.watch`, which holds the lock."""
     monkeypatch.setattr(monitor, "torch_gpu", lambda: "GPU-1")
     monkeypatch.setattr(monitor, "open_watch", lambda _: lambda: "no driver here")
     monkeypatch.setattr(monitor, "alone_on", partial(alone_on, locks=tmp_path))
-    bench = monitor.CardBench(say_nothing)
+    bench = monitor.GpuMonitor(say_nothing)
 
     def second_waits() -> subprocess.Popen[str]:
         second = subprocess.Popen(

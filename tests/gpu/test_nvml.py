@@ -21,7 +21,7 @@ from fixtures.gpu.nvml import (
     open_watch,
     own_processes,
 )
-from fixtures.gpu.telemetry import Process, Sample, summarise
+from fixtures.gpu.telemetry import Process, Sample, summarize
 
 UUID = "GPU-6a7a0e14-0000-1111-2222-333344445555"
 # The real package needs a driver; all that stands in is the answers. The driver is one before 535, of a card that
@@ -129,8 +129,8 @@ def test_a_watch_gives_the_samples_of_each_window(driver):
     assert (watch.card.name, watch.card.uuid, watch.card.driver) == ("NVIDIA GeForce RTX 2080 Ti", UUID, "470.82")
     assert (watch.card.sm_clock_max_mhz, watch.card.power_limit_w) == (2100, None)
 
-    assert not summarise(cool, watch.card, own_processes(), None).throttled
-    state = summarise(watch.between(hot_start_s, hot_end_s), watch.card, own_processes(), 2**30)
+    assert not summarize(cool, watch.card, own_processes(), None).throttled
+    state = summarize(watch.between(hot_start_s, hot_end_s), watch.card, own_processes(), 2**30)
     assert state.throttled and state.reasons == {"HwThermalSlowdown": 1.0}
     assert state.sm_clock_share == pytest.approx(1200 / 2100)
     assert state.memory_peak_bytes == 2 * 2**30

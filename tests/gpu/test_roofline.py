@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from fixtures.gpu import monitor
-from fixtures.gpu.monitor import CardBench
+from fixtures.gpu.monitor import GpuMonitor
 from fixtures.gpu.roofline import (
-    Ceiling,
+    GpuPeaks,
     Traffic,
     ceiling_of,
     flops_per_image,
@@ -21,7 +21,7 @@ from fixtures.gpu.roofline import (
 TURING = "NVIDIA GeForce RTX 2080 Ti"
 
 
-def known(name: str) -> Ceiling:
+def known(name: str) -> GpuPeaks:
     ceiling = ceiling_of(name)
     assert ceiling is not None
     return ceiling
@@ -66,7 +66,7 @@ def test_a_reading_above_the_peak_is_broken():
 
 
 def test_a_precision_without_a_peak_has_no_share():
-    measured = Ceiling("another card", {"fp32": 1e12}, 1e11, {}, "measured")
+    measured = GpuPeaks("another card", {"fp32": 1e12}, 1e11, {}, "measured")
     assert share_of_peak(100, 1e9, "int8", measured) is None
     assert not is_broken(None)
 
@@ -76,7 +76,7 @@ def test_the_peak_rises_with_a_clock_above_the_stated_one_and_never_falls():
     assert monitor.at_clock(1962.0).operations_per_s["fp32"] == pytest.approx(14.2e12 * 1.2)
     assert monitor.at_clock(1350.0) == card
     assert monitor.at_clock(None) == card
-    measured = Ceiling("another card", {"fp32": 1e12}, 1e11, {}, "measured")
+    measured = GpuPeaks("another card", {"fp32": 1e12}, 1e11, {}, "measured")
     assert measured.at_clock(3000.0) == measured
 
 
@@ -126,9 +126,9 @@ def test_at_batch_1_a_vision_transformer_is_bound_by_its_weights():
 
 
 def test_a_row_gets_both_shares_and_memory_breaks_no_reading(monkeypatch):
-    monkeypatch.setattr(CardBench, "__init__", lambda _: None)
+    monkeypatch.setattr(GpuMonitor, "__init__", lambda _: None)
     monkeypatch.setattr(monitor.torch.cuda, "get_device_name", lambda: TURING)
-    bench = CardBench()  # type: ignore[call-arg]
+    bench = GpuMonitor()  # type: ignore[call-arg]
     values = bench.peak(1000, 8.8e9, "fp16", None, bytes_per_image=1e9)
     assert values["share_of_peak"] == pytest.approx(1000 * 8.8e9 / 114e12)
     assert values["share_of_bandwidth"] == pytest.approx(1000 * 1e9 / 616e9) and not values["above_peak"]

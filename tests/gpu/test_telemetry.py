@@ -16,7 +16,7 @@ from fixtures.gpu.telemetry import (
     foreign_processes,
     reason_names,
     reason_shares,
-    summarise,
+    summarize,
     trace,
 )
 
@@ -39,7 +39,7 @@ def test_a_window_on_a_warming_card_is_summarised():
         {"sm_clock_mhz": 1875, "temperature_c": 71, "memory_used_bytes": 4 * 2**30},
         {"sm_clock_mhz": 1860, "temperature_c": 70},
     )
-    state = summarise(samples, CARD, {OURS}, memory_before_bytes=2**30)
+    state = summarize(samples, CARD, {OURS}, memory_before_bytes=2**30)
     assert (state.samples, state.sm_clock_median_mhz, state.sm_clock_min_mhz, state.sm_clock_max_mhz) == (
         4, 1867.5, 1350, 1890,
     )  # fmt: skip
@@ -54,7 +54,7 @@ def test_a_window_on_a_warming_card_is_summarised():
 
 
 def test_what_the_driver_does_not_tell_is_none_and_no_crash():
-    state = summarise([MUTE] * 12, replace(CARD, sm_clock_max_mhz=None), {OURS}, None)
+    state = summarize([MUTE] * 12, replace(CARD, sm_clock_max_mhz=None), {OURS}, None)
     told = {name: value for name, value in vars(state).items() if value is not None}
     silent = (None,) * 12
     assert told.pop("trace") == Trace((0.0,) * 12, silent, silent, silent)
@@ -79,19 +79,19 @@ def test_a_trace_of_nothing_is_empty():
 
 def test_a_field_that_comes_and_goes_is_judged_where_it_is_told():
     samples = [MUTE, *window({"reasons": POWER_CAP}), MUTE]
-    state = summarise(samples, CARD, {OURS}, None)
+    state = summarize(samples, CARD, {OURS}, None)
     assert state.reasons == {"SwPowerCap": 1.0}
     assert state.sm_clock_median_mhz == 1800
 
 
 def test_an_empty_window_says_nothing():
-    state = summarise([], CARD, {OURS}, 0)
+    state = summarize([], CARD, {OURS}, 0)
     assert state.samples == 0 and state.sm_clock_median_mhz is None and not state.throttled
 
 
 @pytest.mark.parametrize("bit", REASONS)
 def test_only_heat_and_power_count_as_throttling(bit):
-    state = summarise(window(*[{"reasons": bit}] * 10), CARD, {OURS}, None)
+    state = summarize(window(*[{"reasons": bit}] * 10), CARD, {OURS}, None)
     assert state.reasons == {REASONS[bit]: 1.0}
     assert state.throttled == (REASONS[bit] in THROTTLING)
 
@@ -111,13 +111,13 @@ def test_the_bits_are_those_of_pynvml():
 def test_one_sample_of_a_clock_change_is_not_throttling_but_two_in_the_shortest_window_are():
     lone = window({"reasons": HW_SLOWDOWN}, *[{}] * 9)
     assert 1 / len(lone) <= THROTTLED_SHARE
-    assert not summarise(lone, CARD, {OURS}, None).throttled
-    assert summarise(window(*[{"reasons": HW_SLOWDOWN}] * 2, *[{}] * 8), CARD, {OURS}, None).throttled
+    assert not summarize(lone, CARD, {OURS}, None).throttled
+    assert summarize(window(*[{"reasons": HW_SLOWDOWN}] * 2, *[{}] * 8), CARD, {OURS}, None).throttled
 
 
 def test_reasons_that_take_turns_throttle_together():
     samples = window({"reasons": POWER_CAP}, {"reasons": HW_SLOWDOWN | APPLICATION_CLOCKS}, *[{}] * 17)
-    state = summarise(samples, CARD, {OURS}, None)
+    state = summarize(samples, CARD, {OURS}, None)
     assert all(share <= THROTTLED_SHARE for share in state.reasons.values())
     assert state.throttled
 

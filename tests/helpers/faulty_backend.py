@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from fixtures.backends.base import ALL_TASKS, Built, Engine, EngineOptions, Job
+from fixtures.backends.base import ALL_TASKS, Engine, EngineInfo, EngineOptions, Job
 
 ROOT = Path(__file__).parent.parent
 SITE = """
@@ -70,21 +70,21 @@ class Chaos:
     name = "chaos"
     engine_name = "chaos"
     tasks = ALL_TASKS
-    eats_graph = False
-    any_batch = True
+    needs_onnx = False
+    dynamic_batch = True
     file_name = "nothing.txt"
 
-    def why_not(self, precision: str, device: str) -> str:
+    def unsupported_reason(self, precision: str, device: str) -> str:
         return "" if precision == "fp32" else "chaos has one precision"
 
-    def ingredients(self, options: EngineOptions) -> Mapping[str, Any]:
+    def cache_key(self, options: EngineOptions) -> Mapping[str, Any]:
         return {}
 
-    def build(self, job: Job, path: Path) -> Built:
+    def build(self, job: Job, path: Path) -> EngineInfo:
         print("chaos: building", flush=True)
         misbehave("build")
         path.write_text("nothing")
-        return Built({"fp32": 1})
+        return EngineInfo({"fp32": 1})
 
     def load(self, job: Job, path: Path) -> Engine:
         seen = Path(os.environ["PYTHONPATH"]) / "loaded"

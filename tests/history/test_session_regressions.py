@@ -9,7 +9,7 @@ from reports.errors import ReportError
 from reports.findings.run import find
 from reports.github.job_summary import annotations, job_summary
 from reports.history.regressions import WATCHED, Verdict
-from reports.history.session_regressions import WORSE, Since, findings, judge, sentence
+from reports.history.session_regressions import WORSE, Regression, findings, judge, sentence
 from reports.history.store import COLUMNS, append, load
 from reports.record.schema import Row
 from reports.record.store import Recorder
@@ -135,7 +135,7 @@ def test_every_watched_figure_has_its_words():
     assert {figure.name for figure in WATCHED} == set(WORSE)
 
 
-def _two_nights(folder: Path, *tonight: Row, before: tuple[Row, ...] = (), driver: str = "580.1") -> list[Since]:
+def _two_nights(folder: Path, *tonight: Row, before: tuple[Row, ...] = (), driver: str = "580.1") -> list[Regression]:
     first = [build(OTHER), card_speed(OTHER, 9.0), build(FAST), card_speed(FAST, 2.0), *before]
     append(folder, night(0, *first))
     append(folder, night(1, *tonight, driver=driver))
@@ -189,9 +189,9 @@ def test_a_session_that_the_history_does_not_have_is_an_error(tmp_path: Path):
 
 
 SINCE = [
-    Since("regression", "a|b", "device time", "device time is 5.2 % longer"),
-    Since("vanished", "c", "answer", "gave an answer, now it was skipped"),
-    Since("unclear", "d", "size", "size may be larger"),
+    Regression("regression", "a|b", "device time", "device time is 5.2 % longer"),
+    Regression("vanished", "c", "answer", "gave an answer, now it was skipped"),
+    Regression("unclear", "d", "size", "size may be larger"),
 ]
 ROWS = [*night(0, build(FAST), card_speed(FAST, 2.0), accuracy(FAST, 1.0)), end_row()]
 

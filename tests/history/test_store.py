@@ -123,8 +123,8 @@ def test_each_clock_is_trusted_by_its_own_steadiness(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("state", [{"throttled": True}, {"foreign": "1 process beside ours computed on the card"}])
 def test_each_clock_is_trusted_by_what_the_card_did_in_its_own_window(tmp_path: Path, state: dict) -> None:
-    quiet, disturbed = {"throttled": False, "foreign": ""}, {"throttled": False, "foreign": "", **state}
-    for number, (first, second) in enumerate([(quiet, disturbed), (disturbed, quiet)]):
+    quiet, contended = {"throttled": False, "foreign": ""}, {"throttled": False, "foreign": "", **state}
+    for number, (first, second) in enumerate([(quiet, contended), (contended, quiet)]):
         timed = card_speed(FAST, 2.0, state=first)
         timed["values"]["end_to_end"]["card"] = second
         append(tmp_path, night(number, build(FAST), timed))

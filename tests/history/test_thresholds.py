@@ -90,7 +90,7 @@ def test_what_is_no_threshold_is_an_error_that_says_how_to_mend_it(
     text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     append(tmp_path, night(0))
-    with pytest.raises(ReportError, match=f"{FILE}: .*{said}(\n|.)*how to mend it"):
+    with pytest.raises(ReportError, match=f"{FILE}: .*{said}(\n|.)*hint"):
         load(_write(tmp_path, text))
     assert main(["history", "show", str(tmp_path)]) == 2
     assert said in capsys.readouterr().err

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fixtures import ROOT
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.analysis.stationarity import WINDOWS, movement, picture, readable
 from reports.html.case_details import MOST_PICTURES, SHORTER, USUAL, Why, explain
 from reports.html.page import render
@@ -21,7 +21,7 @@ def noise(share: float = 0.01, count: int = COUNT, seed: int = SEED) -> np.ndarr
 
 
 def why(*rows: Row) -> Why:
-    return explain(summarise([session_row(gpu="NVIDIA H200"), *rows, end_row()]))["yolov8n"][0]
+    return explain(summarize([session_row(gpu="NVIDIA H200"), *rows, end_row()]))["yolov8n"][0]
 
 
 def facts(*rows: Row) -> dict[str, str]:
@@ -78,7 +78,7 @@ def test_a_device_time_that_moved_says_how_in_its_headline():
 
 def test_of_the_published_run_no_case_that_moved_is_called_usual():
     rows = read_rows(ROOT / "reports" / "published" / "h200" / "rows.jsonl")
-    found = {each.case.id: each for model in explain(summarise(rows)).values() for each in model}
+    found = {each.case.id: each for model in explain(summarize(rows)).values() for each in model}
     assert "bound by its launches" in found["yolov8n-coco-pytorch-fp16-b8"].headline
     assert "its median is known to 16 % only" in found["yolov8n-coco-pytorch-fp16-b8"].headline
     assert "its calls spread widely" in found["clip-image-onnxruntime-cuda-fp16-b8"].headline
@@ -162,7 +162,7 @@ def test_a_lost_case_keeps_its_reason_as_it_stands_in_the_row():
 
 def test_a_case_that_never_ran_is_not_explained():
     skipped = row(INT8, "matrix", outcome="skipped", reason="no NVIDIA GPU")
-    assert [each.case.id for each in explain(summarise([session_row(), speed(FP32, 2.0), skipped]))["yolov8n"]] == [
+    assert [each.case.id for each in explain(summarize([session_row(), speed(FP32, 2.0), skipped]))["yolov8n"]] == [
         FP32["id"]
     ]
 
@@ -173,11 +173,11 @@ def test_a_large_run_draws_the_unusual_and_the_recommended():
         speed(each, 2.0, samples_ms=noise(count=100).tolist(), steady=each["batch"] != 7, stop_reason="interval")
         for each in cases
     ]
-    found = explain(summarise([session_row(), *rows]), {cases[11]["id"]})["yolov8n"]
+    found = explain(summarize([session_row(), *rows]), {cases[11]["id"]})["yolov8n"]
     drawn = [each.case.batch for each in found if each.chart]
     assert len(drawn) == MOST_PICTURES and drawn[-1] < MOST_PICTURES + 2
     late = [{**each, "case": each["case"] | {"batch": 900 - each["case"]["batch"]}} for each in rows]
-    again = explain(summarise([session_row(), *late]), {cases[-1]["id"]})["yolov8n"]
+    again = explain(summarize([session_row(), *late]), {cases[-1]["id"]})["yolov8n"]
     assert {893, 900 - len(cases)} <= {each.case.batch for each in again if each.chart}  # the unusual, the recommended
     page = render([session_row(), *rows, end_row()])
     assert f"Of more than {MOST_PICTURES} cases" in page

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from reports.__main__ import main
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.errors import ReportError
 from reports.history.session_regressions import judge
 from reports.history.store import append, load
 from reports.html import history_section
-from reports.html.history_section import NIGHTS, CaseNights, LookBack, look_back
+from reports.html.history_section import NIGHTS, CaseNights, LookBack, check_history
 from reports.html.page import render
 from reports.record.schema import Row
 from reports.record.store import Recorder
@@ -48,7 +48,7 @@ def kept(folder: Path, count: int = 30, slow_from: int = 99, *, cases: int = 1, 
 
 def told(folder: Path, rows: list[Row], recommended: tuple[str, ...] = ()) -> LookBack:
     history, session = load(folder), rows[0]["session"]
-    return look_back(history, session, judge(history, session), summarise(rows), recommended)
+    return check_history(history, session, judge(history, session), summarize(rows), recommended)
 
 
 def only(found: tuple[CaseNights, ...]) -> CaseNights:
@@ -182,7 +182,7 @@ def test_a_large_matrix_draws_findings_and_recommendations_and_lists_the_rest(
 def test_charts_are_no_more_than_their_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rows = kept(tmp_path, cases=6)
     monkeypatch.setattr(history_section, "MOST_CHARTS", 2)
-    found = told(tmp_path, rows, tuple(case.id for case in summarise(rows)))
+    found = told(tmp_path, rows, tuple(case.id for case in summarize(rows)))
     assert (len(found.quiet), len(found.listed)) == (2, 4)
 
 

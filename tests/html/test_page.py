@@ -12,7 +12,7 @@ from markupsafe import escape
 
 from fixtures.backends import registry
 from reports.__main__ import main
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.analysis.not_run import unanswered
 from reports.analysis.tables import build_table, records
 from reports.errors import ReportError
@@ -156,7 +156,7 @@ def test_what_did_not_run_is_grouped_by_reason_and_told_in_full() -> None:
     assert "no NVIDIA GPU on this machine" in text
     assert "CppCompileError: no compiler omp.h: No such file" in text
     two = [*ROWS, row(case("tensorrt", "fp16"), "matrix", outcome="skipped", reason="no NVIDIA GPU on this machine")]
-    groups = {group.reason: group for group in unanswered(summarise(two))}
+    groups = {group.reason: group for group in unanswered(summarize(two))}
     assert groups["no NVIDIA GPU on this machine"].cases == (TENSORRT["id"], "yolov8n-tensorrt-fp16-b8")
 
 
@@ -413,7 +413,7 @@ def test_the_command_ends_with_2_and_the_message_for_a_foreign_file(
     foreign.write_bytes(b"\xff\xd8\xff")
     assert main(["render", str(foreign)]) == 2
     error = capsys.readouterr().err
-    assert "photo.jpg, line 1" in error and "how to mend it" in error
+    assert "photo.jpg, line 1" in error and "hint" in error
 
 
 RESUME, ENDS = ResumeRow(SESSION, {}).to_dict(), [EndRow(SESSION, each, 0).to_dict() for each in (693.8, 29.1)]
@@ -511,7 +511,7 @@ def test_the_verdict_leads_to_what_did_not_run_and_why() -> None:
 def test_what_did_not_run_stands_below_the_tables_by_reason_with_its_line_of_csv() -> None:
     other = row(case("trtexec", "int8"), "matrix", outcome="skipped", reason="no NVIDIA GPU on this machine")
     rows = [*ROWS, other]
-    (group,) = case_lines(rows, summarise(rows)).idle
+    (group,) = case_lines(rows, summarize(rows)).idle
     lines = build_table(rows).to_csv(index=False).splitlines()
     written = [f"{line.head},{group.tail}" for line in group.lines]
     assert len(written) == 2 and set(written) <= {str(escape(line)) for line in lines}

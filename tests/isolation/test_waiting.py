@@ -21,7 +21,7 @@ from fixtures.cache.eviction import hold
 from fixtures.gpu.lock import alone_on
 from fixtures.isolation.logs import told_of
 from fixtures.isolation.messages import Reply
-from fixtures.isolation.pool import CaseLostError, CaseProcesses, _Process
+from fixtures.isolation.pool import WorkerDiedError, WorkerPool, _Process
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
 from fixtures.timing.sampler import SamplerSettings
@@ -55,7 +55,7 @@ def test_waiting_moves_the_limit_and_progress_does_not(waited: bool):
         if waited:
             assert process.ask(("ask",), LIMIT_S, say_nothing) == 42
         else:
-            with pytest.raises(CaseLostError, match="no answer within 1 s"):
+            with pytest.raises(WorkerDiedError, match="no answer within 1 s"):
                 process.ask(("ask",), LIMIT_S, say_nothing)
     finally:
         speaker.join()
@@ -99,10 +99,10 @@ def test_who_does_not_wait_says_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert heard == []
 
 
-def _processes(folder: Path, **options: Any) -> CaseProcesses:
+def _processes(folder: Path, **options: Any) -> WorkerPool:
     chosen = Options.from_values(raw_options(suite="embedded", device="cpu", engine_cache=str(folder / "e")), ROOT)
     suite = replace(choose_suite(chosen, ROOT), **options)
-    return CaseProcesses(chosen, suite, SamplerSettings(), folder / "logs", say_nothing)
+    return WorkerPool(chosen, suite, SamplerSettings(), folder / "logs", say_nothing)
 
 
 def _take(_: Any, root: Path) -> str:

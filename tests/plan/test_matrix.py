@@ -1,17 +1,17 @@
 import pytest
 
 from fixtures.errors import BenchError
-from fixtures.plan.matrix import Case, ModelSlot, plan, select
+from fixtures.plan.matrix import Case, ModelSpec, plan, select
 
-MODELS = [ModelSlot("yolov8n", "detection"), ModelSlot("clip-image", "zero-shot", reason="no CLIP weights")]
+MODELS = [ModelSpec("yolov8n", "detection"), ModelSpec("clip-image", "zero-shot", reason="no CLIP weights")]
 
 
 def _everything_runs(*_: str) -> str:
     return ""
 
 
-def _plan(why_not=_everything_runs):
-    return plan(MODELS, ("onnxruntime", "pytorch"), ("int8", "fp32"), (1, 8), why_not)
+def _plan(unsupported_reason=_everything_runs):
+    return plan(MODELS, ("onnxruntime", "pytorch"), ("int8", "fp32"), (1, 8), unsupported_reason)
 
 
 def test_a_case_is_named_by_all_that_tells_it_apart():

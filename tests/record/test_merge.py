@@ -45,7 +45,7 @@ def told(rows: list[Row]) -> dict:
 def refused(*records: list[Row]) -> str:
     with pytest.raises(ReportError) as error:
         merge(records)
-    assert error.value.mend
+    assert error.value.hint
     return error.value.what
 
 
@@ -172,7 +172,7 @@ def test_the_command_writes_the_record_and_the_report_once(
     assert json.loads((out / "report.json").read_text())["end"]["exit_status"] == 1
     before = (out / "rows.jsonl").read_bytes()
     assert main(["merge", *paths, "--output", str(out)]) == 2
-    assert re.search(r"there is a record already\n.*how to mend it", capsys.readouterr().err)
+    assert re.search(r"there is a record already\n.*hint", capsys.readouterr().err)
     assert (out / "rows.jsonl").read_bytes() == before
 
 

@@ -154,7 +154,7 @@ def test_a_record_of_another_schema_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_record_is_an_error_that_says_what_to_give(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match=r"absent\.jsonl: cannot read the record: No such file.*\n.*how to mend it"):
+    with pytest.raises(ReportError, match=r"absent\.jsonl: cannot read the record: No such file.*\n.*hint"):
         read_rows(tmp_path / "absent.jsonl")
 
 

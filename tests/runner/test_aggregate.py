@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from fixtures.isolation.messages import Answer
+from fixtures.isolation.messages import StageResult
 from fixtures.runner.aggregate import over_processes
-from reports.analysis.cases import summarise
+from reports.analysis.cases import summarize
 from reports.html.case_details import explain
 from reports.record.store import last_session, read_rows
 from tests.helpers.faulty_backend import environment
@@ -17,7 +17,7 @@ from tests.helpers.runs import run_bench
 BATCH = 8
 
 
-def timed(p50: float, launch: float | None = None, **changed: Any) -> Answer:
+def timed(p50: float, launch: float | None = None, **changed: Any) -> StageResult:
     """The speed of an engine in one process, in ms; with launches and copies it is one on a card."""
     values: dict[str, Any] = {
         "latency_ms": {"p50": p50, "low": p50 * 0.999, "high": p50 * 1.001, "p90": p50 * 1.01, "p95": None},
@@ -32,7 +32,7 @@ def timed(p50: float, launch: float | None = None, **changed: Any) -> Answer:
         card = {"power_mean_w": 200 * p50, "reasons": {}, "throttled": False, "foreign": ""}
         values |= {"share_of_peak": 0.1, "above_peak": False, "card": card, "throttled_retries": 0}
     failure = changed.pop("failure", "")
-    return Answer({**values, **changed}, [p50 * 1e-3] * 20, f"{p50}", failure, work_seconds=3.0)
+    return StageResult({**values, **changed}, [p50 * 1e-3] * 20, f"{p50}", failure, work_seconds=3.0)
 
 
 def test_one_process_answers_for_itself():
@@ -113,7 +113,7 @@ def test_a_run_times_each_case_in_as_many_processes_as_it_is_asked_for(tmp_path:
     ]
     built = [row["values"]["cached"] for row in rows if row["kind"] == "case" and row["question"] == "build"]
     assert built == [False, False], "--rebuild builds once a session, not once a process"
-    for model in explain(summarise(rows)).values():
+    for model in explain(summarize(rows)).values():
         for fold in model:
             assert dict(fold.facts)["Processes"].startswith("Timed in 2 processes, which had medians of ")
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from fixtures.gpu.monitor import Watched
-from fixtures.gpu.telemetry import Card, CardState, summarise
-from fixtures.isolation.messages import AGAIN
-from fixtures.runner.stages import Interview, speed
+from fixtures.gpu.telemetry import Card, GpuTelemetry, summarize
+from fixtures.isolation.messages import SPEED_REPEAT
+from fixtures.runner.stages import CaseRunner, speed
 from fixtures.timing.sampler import SamplerSettings, Sampling
 from fixtures.timing.statistics import Interval
 
 LOADED: Any = SimpleNamespace(case=SimpleNamespace(batch=8), artifact=SimpleNamespace(sha256="e4c9"))
-QUIET = summarise([], Card("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
+QUIET = summarize([], Card("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
 SAMPLING = Sampling((0.002,) * 100, 0.5, 20, True, "interval", Interval(0.0019, 0.0021))
 EVENTS, HOST = (SimpleNamespace(name=name, quantity=what) for name, what in [("events", "device"), ("host", "latency")])
 
@@ -25,7 +25,7 @@ ROUND_TRIP = replace(SAMPLING, samples_s=(0.003,) * 100)
 class _Workbench:
     """A card that was in this state, and whose peak is `share` of the reading."""
 
-    def __init__(self, share: float, state: CardState, retries: int) -> None:
+    def __init__(self, share: float, state: GpuTelemetry, retries: int) -> None:
         self._share = share
         self._state = (state, retries)
 
@@ -36,12 +36,12 @@ class _Workbench:
         assert clocks == (EVENTS, HOST)
         return Watched((SAMPLING, ROUND_TRIP), *self._state)
 
-    def card_values(self, _: Any, watched: Watched[Any], images_per_second: float, energy: bool) -> dict[str, Any]:
+    def gpu_values(self, _: Any, watched: Watched[Any], images_per_second: float, energy: bool) -> dict[str, Any]:
         assert images_per_second == pytest.approx(4000)
         return {"share_of_peak": self._share, "above_peak": self._share > 1, "throttled_retries": watched.retries}
 
 
-def _ask(share: float, state: CardState = QUIET, retries: int = 0) -> Any:
+def _ask(share: float, state: GpuTelemetry = QUIET, retries: int = 0) -> Any:
     bench: Any = _Workbench(share, state, retries)
     return speed(bench, LOADED, SamplerSettings())
 
@@ -53,13 +53,13 @@ def test_only_the_first_process_makes_an_energy_pass():
         def load(self, _: Any) -> Any:
             return LOADED
 
-        def card_values(self, *known: Any) -> dict[str, Any]:
+        def gpu_values(self, *known: Any) -> dict[str, Any]:
             asked.append(known[-1])
-            return super().card_values(*known)
+            return super().gpu_values(*known)
 
     bench: Any = Asked(0.5, QUIET, 0)
-    interview = Interview(bench, SamplerSettings(), 0.02)
-    for question in ("speed", AGAIN):
+    interview = CaseRunner(bench, SamplerSettings(), 0.02)
+    for question in ("speed", SPEED_REPEAT):
         interview.ask(LOADED.case, question)
     assert asked == [True, False]
 

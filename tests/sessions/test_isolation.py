@@ -180,7 +180,7 @@ def test_an_interrupted_run_is_resumed(how: signal.Signals, cache: Path, tmp_pat
 def test_what_is_no_run_cannot_be_resumed(tmp_path: Path):
     done = run_bench(*QUICK, "--resume", str(tmp_path))
     assert done.returncode == 4
-    assert f"--resume {tmp_path}" in done.stderr and "how to mend it" in done.stderr
+    assert f"--resume {tmp_path}" in done.stderr and "hint" in done.stderr
 
 
 def test_shards_are_disjoint_and_complete(cache: Path, tmp_path: Path):

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from fixtures.errors import BenchError
-from fixtures.pytest_plugin.resume import MOST_TOLD, Earlier, read_earlier
+from fixtures.pytest_plugin.resume import MOST_TOLD, PreviousSession, read_previous_session
 from reports.analysis.exit_status import Status, exit_status
 from reports.record.schema import QUESTIONS, ResumeRow, Row
 from reports.record.store import Recorder, last_session, read_rows
@@ -27,19 +27,19 @@ LOST = "clip-text-chaos-fp32-b1"
 PAIRS = [(FAST["id"], question) for question in QUESTIONS[1:]]
 
 
-def _earlier(folder: Path, *rows: Row) -> Earlier:
+def _earlier(folder: Path, *rows: Row) -> PreviousSession:
     with Recorder(folder / "rows.jsonl") as recorder:
         for each in (session_row(), *rows):
             recorder.write(each)
-    return read_earlier(folder)
+    return read_previous_session(folder)
 
 
 def test_a_case_with_all_its_answers_is_settled_and_one_that_lacks_any_is_asked_from_its_build_on(tmp_path: Path):
     other = case("pytorch", "fp32")
     earlier = _earlier(tmp_path, build(FAST), speed(FAST, 2.0), accuracy(FAST, 1.0), build(other), speed(other, 4.0))
     selected = [*PAIRS, *((other["id"], question) for _, question in PAIRS)]
-    assert earlier.settled(selected) == set(PAIRS) and earlier.told_again(selected) == []
-    assert earlier.settled([(other["id"], "build")]) == {(other["id"], "build")}
+    assert earlier.completed(selected) == set(PAIRS) and earlier.describe_reruns(selected) == []
+    assert earlier.completed([(other["id"], "build")]) == {(other["id"], "build")}
 
 
 @pytest.mark.parametrize(
@@ -52,21 +52,21 @@ def test_a_case_with_all_its_answers_is_settled_and_one_that_lacks_any_is_asked_
 )
 def test_a_case_that_went_wrong_is_asked_again_and_said(tmp_path: Path, answer: Row, said: str):
     earlier = _earlier(tmp_path, build(FAST), speed(FAST, 2.0), answer)
-    assert earlier.settled(PAIRS) == set()
-    assert earlier.told_again(PAIRS) == [f"asked again: {FAST['id']} accuracy {said}"]
+    assert earlier.completed(PAIRS) == set()
+    assert earlier.describe_reruns(PAIRS) == [f"asked again: {FAST['id']} accuracy {said}"]
 
 
 def test_what_went_wrong_cannot_be_left_out(tmp_path: Path):
     """It would fail the session, and JUnit would be green."""
     earlier = _earlier(tmp_path, build(FAST), speed(FAST, 2.0), accuracy(FAST, 0.9))
     with pytest.raises(BenchError, match=rf"not chosen now: {FAST['id']} accuracy(\n|.)*resume without -k and -m"):
-        earlier.told_again(PAIRS[:2])
+        earlier.describe_reruns(PAIRS[:2])
 
 
 def test_of_very_many_that_went_wrong_some_are_named(tmp_path: Path):
     lost = [row(case("tensorrt", "fp16", batch=batch), "build", outcome="error", reason="x") for batch in range(1, 40)]
     pairs = [(each["case"]["id"], "build") for each in lost]
-    told = _earlier(tmp_path, *lost).told_again(pairs)
+    told = _earlier(tmp_path, *lost).describe_reruns(pairs)
     assert len(told) == MOST_TOLD + 1 and told[-1] == f"and {39 - MOST_TOLD} more"
 
 

@@ -1,6 +1,6 @@
 """What the reports make of an engine whose host launches slower than its card computes."""
 
-from reports.analysis.cases import CaseSummary, summarise
+from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.recommendation import recommend
 from reports.analysis.tables import build_table, records
 from reports.analysis.timing_quality import rough
@@ -37,7 +37,7 @@ ROWS = [
 
 
 def cases(rows: list[Row]) -> dict[str, CaseSummary]:
-    return {each.id: each for each in summarise(rows)}
+    return {each.id: each for each in summarize(rows)}
 
 
 def test_a_speedup_is_what_one_caller_gets():
@@ -81,7 +81,7 @@ def test_table_and_page_have_the_launches_beside_the_device_time():
     page = render(ROWS)
     assert "the slower of the work on the card (device time) and the host&#39;s launches" in page
     assert page.count("bound by its launches") >= 2
-    (fold,) = (each for each in explain(summarise(ROWS))["yolov8n"] if each.case.id == EAGER["id"])
+    (fold,) = (each for each in explain(summarize(ROWS))["yolov8n"] if each.case.id == EAGER["id"])
     assert "bound by its launches" in fold.headline
     told = dict(fold.facts)["Launches"].replace("\u202f", " ")
     assert told.startswith("Half of the calls were launched within 4.00 ms; that is longer than the card computes")
@@ -102,17 +102,17 @@ def test_launches_that_spread_make_a_speed_rough_only_where_they_decide_it():
 def test_a_call_is_asked_again_and_an_engine_that_waits_says_so():
     rows = timed(EAGER, 2.0, 4.0, repeats=3)
     waiting = card_speed(GRAPH, 2.0, launch={"queued": False})
-    told = {each.case.id: each for each in explain(summarise([session_row(gpu="x"), *rows, waiting]))["yolov8n"]}
+    told = {each.case.id: each for each in explain(summarize([session_row(gpu="x"), *rows, waiting]))["yolov8n"]}
     assert "3 calls asked again, because the card had begun" in dict(told[EAGER["id"]].facts)["Launches"]
     assert dict(told[GRAPH["id"]].facts)["Launches"].startswith("The engine waits for the card within its call")
     assert "waits for the card: launches and device time in one" in render([session_row(gpu="x"), waiting, end_row()])
-    assert cases([session_row(gpu="x"), waiting])[GRAPH["id"]].pace
+    assert cases([session_row(gpu="x"), waiting])[GRAPH["id"]].effective_latency
 
 
 def test_a_record_without_launches_reads_as_before():
     rows = [session_row(gpu="x"), build(BASELINE), card_speed(BASELINE, 4.0), card_speed(GRAPH, 1.0), end_row()]
-    (_, graph) = summarise(rows)
-    assert graph.pace == graph.latency and graph.launch is None and not graph.launch_bound
+    (_, graph) = summarize(rows)
+    assert graph.effective_latency == graph.latency and graph.launch is None and not graph.launch_bound
     page = render(rows)
     assert "Speeds are device time" in page and "launches" not in page
 

@@ -178,8 +178,8 @@ def test_what_a_host_does_for_seconds_falls_upon_both_clocks_alike():
     rng = np.random.default_rng(0)
 
     def wander(which, _, now_s):
-        pace = 1 + 0.08 * math.sin(2 * math.pi * now_s / 2.7)
-        return (0.002, 0.0024)[which] * pace * math.exp(0.02 * rng.normal())
+        effective_latency = 1 + 0.08 * math.sin(2 * math.pi * now_s / 2.7)
+        return (0.002, 0.0024)[which] * effective_latency * math.exp(0.02 * rng.normal())
 
     (first, second), _ = in_turns(wander, max_measured_s=6)
     assert np.median(second.samples_s) / np.median(first.samples_s) == pytest.approx(1.2, rel=0.015)

@@ -113,14 +113,14 @@ def test_a_weighted_node_on_the_cpu_is_found_in_the_profile():
 def test_without_the_provider_the_reason_names_the_package(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(onnx_runtime_cuda, "why_not_cuda", lambda _: "")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    assert "pip install onnxruntime-gpu" in OnnxRuntimeCuda().why_not("fp32", "cuda")
+    assert "pip install onnxruntime-gpu" in OnnxRuntimeCuda().unsupported_reason("fp32", "cuda")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [PROVIDER, CPU])
-    assert OnnxRuntimeCuda().why_not("fp16", "cuda") == ""
-    assert "no INT8" in OnnxRuntimeCuda().why_not("int8", "cuda")
+    assert OnnxRuntimeCuda().unsupported_reason("fp16", "cuda") == ""
+    assert "no INT8" in OnnxRuntimeCuda().unsupported_reason("int8", "cuda")
 
 
 def test_without_a_card_the_reason_is_the_card():
-    assert "NVIDIA card" in OnnxRuntimeCuda().why_not("fp32", "cpu")
+    assert "NVIDIA card" in OnnxRuntimeCuda().unsupported_reason("fp32", "cpu")
 
 
 @pytest.mark.gpu
@@ -179,7 +179,7 @@ def test_a_real_engine_answers_like_the_graph_and_is_what_was_asked_for(
     from fixtures.backends.onnxrt import cpu as onnx_runtime
 
     backend = OnnxRuntimeCuda()
-    if reason := backend.why_not(precision, "cuda"):
+    if reason := backend.unsupported_reason(precision, "cuda"):
         pytest.skip(reason)
     fp32 = write_detector(tmp_path / "fp32.onnx")
     to_fp16(fp32, tmp_path / "fp16.onnx")
@@ -190,7 +190,7 @@ def test_a_real_engine_answers_like_the_graph_and_is_what_was_asked_for(
     path = tmp_path / "engine" / backend.file_name
     path.parent.mkdir()
     with torch.cuda.stream(torch.cuda.Stream()):
-        assert not backend.build(job, path).shortfall(precision)
+        assert not backend.build(job, path).precision_mismatch(precision)
         engine = backend.load(job, path)
         assert isinstance(engine, BoundSession)
         # Two batches: each has a buffer of its own.

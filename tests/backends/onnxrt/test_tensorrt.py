@@ -130,14 +130,14 @@ def test_without_tensorrt_10_the_reason_says_so(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_why_not_never_raises(device: str):
-    assert OnnxRuntimeTensorRT().why_not("int8", device) or torch.cuda.is_available()
+    assert OnnxRuntimeTensorRT().unsupported_reason("int8", device) or torch.cuda.is_available()
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_real_session_answers_like_the_graph(precision: str, tmp_path: Path):
     backend = OnnxRuntimeTensorRT()
-    if reason := backend.why_not(precision, "cuda"):
+    if reason := backend.unsupported_reason(precision, "cuda"):
         pytest.skip(reason)
     fp32 = write_detector(tmp_path / "fp32.onnx")
     graph = fp32 if precision == "fp32" else tmp_path / "fp16.onnx"
@@ -149,7 +149,7 @@ def test_a_real_session_answers_like_the_graph(precision: str, tmp_path: Path):
     (tmp_path / "engine").mkdir()
     path = tmp_path / "engine" / backend.file_name
     built = backend.build(job, path)
-    assert not built.shortfall(precision)
+    assert not built.precision_mismatch(precision)
     assert list((path.parent / provider.CACHE_FOLDER).glob("*.engine"))
     (expected,) = open_session(fp32).run(None, {"images": images.numpy()})
     answer = backend.load(job, path)(images.cuda()).cpu()
@@ -169,7 +169,7 @@ def test_the_plans_are_part_of_the_engine(tmp_path: Path):
 
 
 def test_plans_too_large_for_what_was_ordered_are_told():
-    counted = WeightCount(layers=10, weights=10_000_000)
+    counts = WeightCount(layers=10, weights=10_000_000)
     ordered = {"fp16": 9, "fp32": 1}
-    assert checked_by_size(ordered, 21_000_000, counted) == ordered
-    assert checked_by_size(ordered, 42_000_000, counted) == {"fp32": 10}
+    assert checked_by_size(ordered, 21_000_000, counts) == ordered
+    assert checked_by_size(ordered, 42_000_000, counts) == {"fp32": 10}

@@ -176,14 +176,14 @@ def test_int8_weights_that_old_versions_fold_away_are_refused(
 
 def test_an_engine_is_found_by_the_cuda_that_pytorch_is_built_for(monkeypatch: pytest.MonkeyPatch):
     _versions(monkeypatch, "2.8.0+cu126", "12.6", "2.8.0")
-    here = TorchTensorRT().ingredients(EngineOptions())
+    here = TorchTensorRT().cache_key(EngineOptions())
     _versions(monkeypatch, "2.8.0+cu128", "12.8", "2.8.0")
-    assert TorchTensorRT().ingredients(EngineOptions()) != here
+    assert TorchTensorRT().cache_key(EngineOptions()) != here
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_why_not_never_raises(device: str):
-    assert TorchTensorRT().why_not("int8", device) or torch.cuda.is_available()
+    assert TorchTensorRT().unsupported_reason("int8", device) or torch.cuda.is_available()
 
 
 def _detector() -> nn.Module:
@@ -196,14 +196,14 @@ def _detector() -> nn.Module:
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_a_real_engine_answers_from_its_file(precision: str, tmp_path: Path):
     backend = TorchTensorRT()
-    if reason := backend.why_not(precision, "cuda"):
+    if reason := backend.unsupported_reason(precision, "cuda"):
         pytest.skip(reason)
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     case = Case("small", "detection", backend.name, precision, 2)
     job = Job(case, "cuda", _detector, None, images, EngineOptions(builder_level=1), lambda: images.split(1))
     path = tmp_path / backend.file_name
     built = backend.build(job, path)
-    assert not built.shortfall(precision)
+    assert not built.precision_mismatch(precision)
     with torch.no_grad():
         expected = _detector()(images)
     answer = backend.load(job, path)(images.cuda()).cpu()

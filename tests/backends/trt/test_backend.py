@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fixtures.backends.base import Built, EngineOptions, Job
-from fixtures.backends.registry import why_not
+from fixtures.backends.base import EngineInfo, EngineOptions, Job
+from fixtures.backends.registry import unsupported_reason
 from fixtures.backends.trt.backend import TensorRTDynamic
 from fixtures.backends.trt.builder import Typing, typing_of
 from fixtures.backends.trt.timing_cache import keep_timings, kept_by, use_timings, with_known_timings
@@ -41,11 +41,11 @@ def test_a_version_says_how_it_takes_precision(version: str, typing: Typing):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 @pytest.mark.parametrize("name", ["tensorrt", "tensorrt-cuda-graph", "tensorrt-dynamic", "ultralytics-engine"])
 def test_without_a_card_the_reason_is_the_card(name: str):
-    assert "NVIDIA card" in why_not(name, "fp16", "cpu", "detection")
+    assert "NVIDIA card" in unsupported_reason(name, "fp16", "cpu", "detection")
 
 
 def test_ultralytics_exports_detectors_alone():
-    assert "made for detection" in why_not("ultralytics-engine", "fp16", "cuda", "zero-shot")
+    assert "made for detection" in unsupported_reason("ultralytics-engine", "fp16", "cuda", "zero-shot")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x04\x00\x00\x00abcd", b"\xff\xff\xff\x7f{}", b"no engine at all"])
@@ -153,14 +153,14 @@ def test_a_build_says_how_much_it_knew_when_it_began(tmp_path: Path):
     path = kept_by("tensorrt-8.6.0", EngineOptions(timing_cache=tmp_path / "timings"))
     assert path == tmp_path / "tensorrt-8.6.0-timings"
 
-    def build() -> Built:
+    def build() -> EngineInfo:
         path.write_bytes(bytes(282_000))
-        return Built({"fp16": 3}, ("a note",))
+        return EngineInfo({"fp16": 3}, ("a note",))
 
     assert with_known_timings(kept_by("tensorrt-8.6.0", EngineOptions()), build).known_timings_bytes == 0
     path.unlink()
-    assert with_known_timings(path, build) == Built({"fp16": 3}, ("a note",))
-    assert with_known_timings(path, build) == Built({"fp16": 3}, ("a note",), known_timings_bytes=282_000)
+    assert with_known_timings(path, build) == EngineInfo({"fp16": 3}, ("a note",))
+    assert with_known_timings(path, build) == EngineInfo({"fp16": 3}, ("a note",), known_timings_bytes=282_000)
     # As ONNX Runtime's provider keeps them.
     assert with_known_timings(tmp_path, build).known_timings_bytes == 282_000
 
@@ -207,11 +207,11 @@ def test_an_engine_answers_like_the_graph_and_is_what_was_asked_for(
     from fixtures.backends.registry import backend
 
     how = backend(name)
-    if reason := how.why_not(precision, "cuda"):
+    if reason := how.unsupported_reason(precision, "cuda"):
         pytest.skip(reason)
     job = _job(name, precision, graphs[precision])
     path = tmp_path / how.file_name
-    assert not how.build(job, path).shortfall(precision)
+    assert not how.build(job, path).precision_mismatch(precision)
     engine = how.load(job, path)
     answer = engine(job.example.cuda()).clone()
     engine.synchronize()
@@ -229,7 +229,7 @@ def test_an_fp32_engine_in_the_place_of_an_fp16_one_fails_its_case(graphs: dict[
         pytest.skip(reason)
     path = tmp_path / "model.plan"
     path.write_bytes(build_plan(graphs["fp32"], "fp32", (SHAPE,), OPTIONS).content)
-    assert "in FP32" in inspect(path, graphs["fp32"]).shortfall("fp16")
+    assert "in FP32" in inspect(path, graphs["fp32"]).precision_mismatch("fp16")
 
 
 @pytest.mark.gpu

@@ -71,12 +71,12 @@ def test_named_layers_are_counted_by_the_type_of_their_weights():
 
 def test_tf32_is_not_fp32():
     text = _engine(_layer("Float", "sm80_xmma_fprop_implicit_gemm_tf32f32_tf32f32_f32_nhwckrsc_nhwc"))
-    assert built_from(text, 10**6, None).shortfall("fp32")
+    assert built_from(text, 10**6, None).precision_mismatch("fp32")
 
 
 def test_an_answer_without_details_names_no_layer_and_is_a_shortfall():
     text = _engine("Reformatting CopyNode for Input Tensor 0", "conv + relu")  # type: ignore[arg-type]
-    assert built_from(text, 10**6, None).shortfall("fp16") == (
+    assert built_from(text, 10**6, None).precision_mismatch("fp16") == (
         "asked for FP16, but of 0 layers the engine computes none that it names"
     )
 
@@ -85,12 +85,12 @@ def test_the_region_that_the_inspector_skips_is_judged_by_the_size_of_the_plan()
     built = built_from(CLIP_FP32, CLIP_PLAN_BYTES, CLIP_WEIGHTS)
     assert built.layers == {"fp32": 26}
     assert built.notes[0].endswith("8.1 MB for 1.9 million weights and 0.0 million other values, says FP32")
-    assert not built.shortfall("fp32")
+    assert not built.precision_mismatch("fp32")
 
 
 def test_an_fp16_engine_that_is_really_fp32_is_a_shortfall():
     """The same engine, had it been asked for in FP16."""
-    assert "26 in FP32" in built_from(CLIP_FP32, CLIP_PLAN_BYTES, CLIP_WEIGHTS).shortfall("fp16")
+    assert "26 in FP32" in built_from(CLIP_FP32, CLIP_PLAN_BYTES, CLIP_WEIGHTS).precision_mismatch("fp16")
 
 
 def test_a_few_layers_that_tensorrt_merged_are_not_guessed():
@@ -134,8 +134,8 @@ def test_a_plan_so_small_that_its_kernels_count_is_either_of_two():
     built = built_from(_engine({"Name": "region", "LayerType": "Myelin"}), 1_507_468, SMALL_TEXT)
     assert built.layers == {"fp16 or int8": 19}
     assert "cannot tell FP16 from INT8" in built.notes[0]
-    assert not built.shortfall("int8") and not built.shortfall("fp16")
-    assert built.shortfall("fp32")
+    assert not built.precision_mismatch("int8") and not built.precision_mismatch("fp16")
+    assert built.precision_mismatch("fp32")
 
 
 # YOLOv8n at batch 8, and the sizes of its plans (reports/published/h200: TensorRT 8.6.0, which names every layer).
@@ -160,8 +160,8 @@ def test_kernels_of_convolutions_leave_doubt_and_fail_no_sound_engine(
 ):
     built = built_from(_engine(REGION), plan_bytes, YOLO)
     assert built.layers == {said: 64}
-    assert not any(built.shortfall(precision) for precision in sound)
-    assert all(built.shortfall(precision) for precision in caught)
+    assert not any(built.precision_mismatch(precision) for precision in sound)
+    assert all(built.precision_mismatch(precision) for precision in caught)
 
 
 def test_what_a_plan_has_no_room_for_is_not_in_it():

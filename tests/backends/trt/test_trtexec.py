@@ -158,7 +158,7 @@ def test_a_build_says_what_the_engine_is_and_what_trtexec_measured(tmp_path: Pat
     building, timing = [line for line in (tmp_path / "calls").read_text().splitlines() if line != "--help"]
     assert f"--onnx={graph}" in building and "--shapes=images:2x3x32x32" in building and "--fp16" in building
     assert "--loadEngine=" in timing and "--shapes=images:2x3x32x32" in timing and "--useSpinWait" in timing
-    assert Trtexec().ingredients(EngineOptions())["typing"] == "flags"
+    assert Trtexec().cache_key(EngineOptions())["typing"] == "flags"
 
 
 def test_a_command_that_its_timings_crash_builds_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -195,7 +195,7 @@ def test_a_strongly_typed_build_gets_int8_with_its_rest_in_fp16(tmp_path: Path, 
     building = next(line for line in (tmp_path / "calls").read_text().splitlines() if "--onnx=" in line)
     assert f"--onnx={tmp_path / 'engine' / SCRATCH} " in building and "--stronglyTyped" in building
     assert not (tmp_path / "engine" / SCRATCH).exists()
-    assert Trtexec().ingredients(EngineOptions())["int8_rest"] == "fp16"
+    assert Trtexec().cache_key(EngineOptions())["int8_rest"] == "fp16"
 
 
 def test_without_the_command_the_reason_says_where_nvidia_ships_it(tmp_path: Path):
@@ -221,7 +221,7 @@ def test_the_command_is_found_on_the_path(tmp_path: Path):
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_why_not_never_raises(device: str):
-    assert Trtexec().why_not("fp16", device) or torch.cuda.is_available()
+    assert Trtexec().unsupported_reason("fp16", device) or torch.cuda.is_available()
 
 
 @pytest.mark.gpu
@@ -229,7 +229,7 @@ def test_why_not_never_raises(device: str):
 def test_a_real_engine_answers_like_the_graph(precision: str, tmp_path: Path):
     from fixtures.precision.fp16 import to_fp16
 
-    if reason := Trtexec().why_not(precision, "cuda"):
+    if reason := Trtexec().unsupported_reason(precision, "cuda"):
         pytest.skip(reason)
     fp32, graph = write_detector(tmp_path / "fp32.onnx"), tmp_path / "fp32.onnx"
     if precision == "fp16":
@@ -238,7 +238,7 @@ def test_a_real_engine_answers_like_the_graph(precision: str, tmp_path: Path):
     images = torch.cat([torch.from_numpy(feed["images"]) for feed in image_feeds(2, seed=1)])
     job, plan = _job(graph, precision, device="cuda"), tmp_path / "model.plan"
     built = Trtexec().build(job, plan)
-    assert not built.shortfall(precision)
+    assert not built.precision_mismatch(precision)
     (expected,) = open_session(fp32).run(None, {"images": images.numpy()})
     answer = Trtexec().load(job, plan)(images.cuda()).cpu()
     scale = float(abs(expected).max())

@@ -68,20 +68,20 @@ def test_the_backend_asks_for_the_precision_and_the_version(monkeypatch: pytest.
     monkeypatch.setattr(ultralytics_engine, "why_not_cuda", lambda _: "")
     monkeypatch.setattr(ultralytics_engine, "why_not_tensorrt", lambda: "")
     monkeypatch.setattr(ultralytics_engine, "tensorrt_version", lambda: "11.1.0.106")
-    assert UltralyticsEngine().why_not("fp32", "cuda") == ""
-    assert "modelopt.onnx" in UltralyticsEngine().why_not("int8", "cuda")
+    assert UltralyticsEngine().unsupported_reason("fp32", "cuda") == ""
+    assert "modelopt.onnx" in UltralyticsEngine().unsupported_reason("int8", "cuda")
 
 
 @pytest.mark.parametrize("package", ["torch", "onnx", "onnxscript", "nvidia-modelopt"])
 def test_what_writes_the_graph_is_part_of_the_engines_key(package: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ultralytics_engine, "tensorrt_version", lambda: "11.1.0.106")
     monkeypatch.setattr(ultralytics_engine, "version", lambda _: "1.0")
-    before = UltralyticsEngine().ingredients(EngineOptions())
+    before = UltralyticsEngine().cache_key(EngineOptions())
     if package == "torch":
         monkeypatch.setattr(torch, "__version__", "3.0.0")
     else:
         monkeypatch.setattr(ultralytics_engine, "version", lambda name: "2.0" if name == package else "1.0")
-    after = UltralyticsEngine().ingredients(EngineOptions())
+    after = UltralyticsEngine().cache_key(EngineOptions())
     assert {name for name in after if after[name] != before[name]} == {package}
 
 
@@ -227,7 +227,7 @@ def test_a_real_engine_answers_like_the_network(
     precision: str, tolerance: float, untrained_checkpoint: Path, tmp_path: Path
 ):
     backend = UltralyticsEngine()
-    if reason := backend.why_not(precision, "cuda"):
+    if reason := backend.unsupported_reason(precision, "cuda"):
         pytest.skip(reason)
     images = _smooth()
     network = torch.load(untrained_checkpoint, weights_only=False)["model"].float().eval()
@@ -238,7 +238,7 @@ def test_a_real_engine_answers_like_the_network(
     path = tmp_path / backend.file_name
     with torch.cuda.stream(torch.cuda.Stream()):
         built = backend.build(job, path)
-        assert not built.shortfall(precision)
+        assert not built.precision_mismatch(precision)
         engine = backend.load(job, path)
         answer = engine(images["asked"].cuda()).clone()
         engine.synchronize()
