@@ -91,5 +91,5 @@ def test_every_backend_of_the_catalogue_keeps_the_contract():
     for name in registry.NAMES:
         found = registry.backend(name)
         assert found.name == name
-        for part in ("needs_onnx", "dynamic_batch", "file_name", "unsupported_reason", "ingredients", "build", "load"):
+        for part in ("needs_onnx", "dynamic_batch", "file_name", "unsupported_reason", "cache_key", "build", "load"):
             assert hasattr(found, part), f"{name} lacks {part}"
