@@ -17,11 +17,11 @@ import pytest
 
 from fixtures.cache import eviction
 from fixtures.cache.engine_cache import say_nothing
-from fixtures.cache.eviction import hold
 from fixtures.gpu.lock import alone_on
 from fixtures.isolation.logs import told_of
 from fixtures.isolation.messages import Reply
 from fixtures.isolation.pool import WorkerDiedError, WorkerPool, _Process
+from fixtures.locks import hold
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
 from fixtures.timing.sampler import SamplerSettings
@@ -67,7 +67,7 @@ def _held(root: Path, name: str, seconds: float) -> Iterator[subprocess.Popen[st
     code = """
 import sys, time
 from pathlib import Path
-from fixtures.cache.eviction import hold
+from fixtures.locks import hold
 with hold(Path(sys.argv[1]), sys.argv[2], print):
     print("held", flush=True)
     time.sleep(float(sys.argv[3]))
