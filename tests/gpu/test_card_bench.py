@@ -88,7 +88,7 @@ def _built(cache: Path, hardware: dict[str, Any], patch: pytest.MonkeyPatch) -> 
     patch.setattr(torch.cuda, "set_stream", lambda _: None)
     patch.setattr(workbench, "hardware", lambda: hardware)
     idle = SimpleNamespace(memory_used_bytes=lambda: 0, close=lambda: None)
-    patch.setattr(workbench, "CardBench", lambda _: idle)
+    patch.setattr(workbench, "GpuMonitor", lambda _: idle)
     patch.setattr("fixtures.runner.factory.timing_cache_name", lambda _: "timings.cache")
     raw = raw_options(suite="embedded", device="cuda", engine_cache=str(cache))
     options, said = Options.from_values(raw, ROOT), []

@@ -73,9 +73,9 @@ def test_a_precision_without_a_peak_has_no_share():
 
 def test_the_peak_rises_with_a_clock_above_the_stated_one_and_never_falls():
     card = known(TURING)
-    assert monitor.at_clock(1962.0).operations_per_s["fp32"] == pytest.approx(14.2e12 * 1.2)
-    assert monitor.at_clock(1350.0) == card
-    assert monitor.at_clock(None) == card
+    assert card.at_clock(1962.0).operations_per_s["fp32"] == pytest.approx(14.2e12 * 1.2)
+    assert card.at_clock(1350.0) == card
+    assert card.at_clock(None) == card
     measured = GpuPeaks("another card", {"fp32": 1e12}, 1e11, {}, "measured")
     assert measured.at_clock(3000.0) == measured
 

@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fixtures import ROOT
+
 
 def raw_options(**changed: str | bool) -> dict[str, str | bool]:
     """The command line without any option, but for what is `changed`."""
@@ -60,9 +62,6 @@ def write_coco(folder: Path, images: int = 6, side: int = 160) -> tuple[Path, Pa
     file = folder / "instances.json"
     file.write_text(json.dumps(coco))
     return pictures, file
-
-
-ROOT = Path(__file__).parent.parent
 
 
 def run_bench(*options: str, cwd: Path = ROOT, **more: Any) -> subprocess.CompletedProcess[str]:
