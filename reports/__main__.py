@@ -33,8 +33,8 @@ from reports.history.session_regressions import Regression, judge
 from reports.history.store import append, load
 from reports.history.text import history_table
 from reports.html.page import write_report
-from reports.record.merge import RECORD, merge
-from reports.record.schema import Row
+from reports.record.merge import merge
+from reports.record.schema import RECORD, Row
 from reports.record.store import Recorder, last_session, read_rows
 
 

@@ -7,13 +7,9 @@ from typing import Any
 
 from reports.analysis.consistency import engine_problems, reading_problems
 from reports.record.parsing import latency, launch, number
-from reports.record.ratio import Latency, Ratio, reaches, speed_ratio
-from reports.record.schema import Row
+from reports.record.ratio import Latency, Ratio, speed_ratio
+from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, DEFAULT_TOLERANCE, Row, reaches
 from reports.record.store import last_session
-
-BASELINE_BACKEND = "pytorch"
-BASELINE_PRECISION = "fp32"
-DEFAULT_TOLERANCE = 0.02  # the project's promise: an engine keeps 98 % of the baseline's accuracy
 
 Answers = dict[str, Row]
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports.analysis.stationarity import TIME_LEFT, WINDOW_PX, WINDOWS
+from reports.analysis.stationarity import WINDOWS
+from reports.charts.samples import TIME_LEFT, WINDOW_PX
 from reports.charts.svg import polyline, svg, tag, text
 
 # As wide as the samples in the order of time, which stand above it.

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.analysis.cases import CaseSummary
+from reports.analysis.machine import card_facts, machine
 from reports.analysis.timing_quality import WIDE_IQR, relative_iqr
 from reports.errors import ReportError
 from reports.history.regressions import between
 from reports.history.store import session_lines
-from reports.record.machine import card_facts, machine, on_card
+from reports.record.machine import on_card
 from reports.record.merge import FREE
 from reports.record.schema import Row
 from reports.text.formatting import join_words, significant

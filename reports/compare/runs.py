@@ -4,9 +4,7 @@ environment, and what became of each case.
 Two runs, even an hour apart, differ by drift; `DRIFT` says so wherever the comparison is shown.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +12,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.gpu_figures import card_figures
+from reports.analysis.phrases import describe_cases
 from reports.compare.compatibility import as_equal_runs, changes, one_machine, one_quantity
 from reports.errors import ReportError
 from reports.findings.base import Finding
 from reports.history.session_regressions import FIGURES
+from reports.record.files import write_atomically
 from reports.record.parsing import number
 from reports.record.ratio import Ratio, speed_ratio
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text import formatting
-from reports.text.formatting import first_line, place
+from reports.text.formatting import first_line
 
 TEMPLATES = Path(__file__).parent.parent / "html" / "templates"
 FASTER, SLOWER, SAME, UNCLEAR, NOT_TIMED = "faster", "slower", "same", "unclear", "not timed"
@@ -128,7 +128,7 @@ def told(found: SideBySide) -> list[Finding]:
         ("info", "Not timed in both: {}.", of(NOT_TIMED)),
         ("info", "Ran in A and was not asked in B: {}.", [case for case, why in found.only_before if why == NOT_ASKED]),
     ]
-    findings = [Finding(level, text.format(place(cases))) for level, text, cases in said if cases]
+    findings = [Finding(level, text.format(describe_cases(cases))) for level, text, cases in said if cases]
     nothing = [Finding("warn", "No case ran in both runs: there is nothing to compare.")]
     return findings if found.pairs else [*nothing, *findings]
 
@@ -158,14 +158,9 @@ def render(found: SideBySide) -> str:
 
 def write(found: SideBySide, path: Path) -> None:
     """Write the page whole or not at all. Raises `ReportError` where that cannot be done."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(render(found).encode("utf-8", "replace"))
-        beside.replace(path)
+        write_atomically(path, render(found))
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise ReportError(
             f"{path}: cannot write the page: {error.strerror or error}",
             hint="name another, writable file with --output, or leave it out: the text has the same figures",

@@ -8,26 +8,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, reference_case, summarize, tolerance
+from reports.analysis.cases import CaseSummary, reference_case, summarize, tolerance
+from reports.analysis.machine import machine
+from reports.analysis.phrases import gate_sentence
 from reports.analysis.suite_description import GENERATED, generated
 from reports.analysis.tables import size_ratio
 from reports.findings import tensorrt_engines
 from reports.findings.base import Session
 from reports.history.session_regressions import FIGURES
-from reports.record.machine import machine, on_card
+from reports.record.machine import on_card
 from reports.record.parsing import number
 from reports.record.ratio import Latency, Ratio, speed_ratio, summed
-from reports.record.schema import Row
+from reports.record.schema import BASELINE_BACKEND, Row
 from reports.record.store import last_session
-from reports.text.formatting import (
-    gate_sentence,
-    join_words,
-    percent,
-    percent_interval,
-    significant,
-    times,
-    times_interval,
-)
+from reports.text.formatting import join_words, percent, percent_interval, significant, times, times_interval
 
 HELD, NOT_HELD, UNCLEAR, NOT_MEASURED = "held", "not held", "unclear", "not measured"
 # A promise about several models holds where it holds for each: of their verdicts the first of these decides.

@@ -3,16 +3,15 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from reports.analysis.cases import BASELINE_PRECISION, summarize, tolerance
-from reports.analysis.exit_status import Status
+from reports.analysis.cases import summarize, tolerance
+from reports.analysis.phrases import describe_cases, gate_sentence
 from reports.analysis.tables import layers_text
 from reports.findings import gpu, timing
 from reports.findings.base import LEVELS, Finding, Session, together
 from reports.record.parsing import number
-from reports.record.ratio import reaches
-from reports.record.schema import Row
+from reports.record.schema import BASELINE_PRECISION, Row, Status, reaches
 from reports.record.store import last_session
-from reports.text.formatting import first_clause, first_line, gate_percent, gate_sentence, join_words, place, pluralize
+from reports.text.formatting import first_clause, first_line, gate_percent, join_words, pluralize
 
 # An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
 COMPUTES_IN_FP32 = re.compile(r"\b(comput|execut|run)\w*\s+(\w+\s+)?in\s+fp32", re.IGNORECASE)
@@ -121,7 +120,7 @@ def _not_certain(seen: Session) -> Iterator[Finding]:
         if uncertain:
             every = 1 < len(uncertain) == len(passed)
             images = int(number(uncertain[0].values("accuracy"), "evaluation_images") or 0)
-            by_images.setdefault(images, []).append(f"every engine of {model}" if every else place(uncertain))
+            by_images.setdefault(images, []).append(f"every engine of {model}" if every else describe_cases(uncertain))
     if by_images:
         least = gate_percent(seen.least)
         said = "; ".join(f"{join_words(cases)} on {pluralize(images, 'image')}" for images, cases in by_images.items())

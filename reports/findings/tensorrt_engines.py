@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, reference_case
+from reports.analysis.cases import CaseSummary, reference_case
 from reports.analysis.gpu_figures import gpu_contended
 from reports.analysis.suite_description import GENERATED, generated
 from reports.analysis.timing_quality import rough
 from reports.findings.base import Session
 from reports.record.ratio import Ratio
+from reports.record.schema import BASELINE_BACKEND
 from reports.text.formatting import first_line, join_words, times, times_interval
 
 # Who builds engines with TensorRT, beside the backends named `tensorrt…` themselves.

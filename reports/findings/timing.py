@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
-from reports.analysis.cases import BASELINE_BACKEND, BASELINE_PRECISION, CaseSummary, reference_case
+from reports.analysis.cases import CaseSummary, reference_case
+from reports.analysis.phrases import describe_cases
 from reports.analysis.timing_quality import moved, rough, shorter_end_to_end, unsteady
 from reports.findings.base import Finding, Session
 from reports.record.ratio import Ratio, speed_ratio
-from reports.text.formatting import join_words, place, pluralize, times, times_interval
+from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION
+from reports.text.formatting import join_words, pluralize, times, times_interval
 
 # So many engines are named; of more, how many there are.
 MOST_NAMED = 12
@@ -71,7 +73,7 @@ def not_steady(seen: Session) -> Iterator[Finding]:
     timed = [case for case in seen.cases if case.latency]
     if found := [case for case in timed if unsteady(case)]:
         what = f"{len(found)} of {pluralize(len(timed), 'timing')} did not become steady, take them as rough"
-        yield Finding("warn", f"{what}: {place(found)}.")
+        yield Finding("warn", f"{what}: {describe_cases(found)}.")
 
 
 def moving(seen: Session) -> Iterator[Finding]:
@@ -79,7 +81,7 @@ def moving(seen: Session) -> Iterator[Finding]:
     timed = [case for case in seen.cases if case.latency]
     if found := [case for case in timed if not unsteady(case) and moved(case)]:
         what = f"{len(found)} of {pluralize(len(timed), 'timing')} moved or spread while they were measured"
-        yield Finding("warn", f"{what}, take them as rough: {place(found, most=MOST_NAMED)}.")
+        yield Finding("warn", f"{what}, take them as rough: {describe_cases(found, most=MOST_NAMED)}.")
 
 
 def launch_bound(seen: Session) -> Iterator[Finding]:
@@ -91,7 +93,7 @@ def launch_bound(seen: Session) -> Iterator[Finding]:
         which = f"{len(found)} of {pluralize(len(timed), 'timing')}{', the rough ones,' if known else ''}"
         are = "is" if len(found) == 1 else "are"
         why = "the card waits for its host, and the speed is the host's; a CUDA graph launches at once"
-        where = "" if known else f": {place(found, most=MOST_NAMED)}"
+        where = "" if known else f": {describe_cases(found, most=MOST_NAMED)}"
         yield Finding("info", f"{which} {are} bound by the launches ({why}){where}.")
 
 
@@ -102,7 +104,7 @@ def impossible(seen: Session) -> Iterator[Finding]:
             f"{pluralize(len(found), 'timing')} {'is' if len(found) == 1 else 'are'} shorter with copies than without"
         )
         why = "bound by the host's launches, whose level moved meanwhile: read both as rough"
-        yield Finding("warn", f"{what} ({why}): {place(found, most=MOST_NAMED)}.")
+        yield Finding("warn", f"{what} ({why}): {describe_cases(found, most=MOST_NAMED)}.")
 
 
 def no_baseline(seen: Session) -> Iterator[Finding]:

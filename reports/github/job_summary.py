@@ -9,26 +9,19 @@ from collections.abc import Iterator, Sequence
 
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.gpu_figures import speeds
+from reports.analysis.machine import machine
 from reports.analysis.not_run import unanswered
+from reports.analysis.phrases import gate_sentence
 from reports.analysis.recommendation import recommend
 from reports.analysis.timing_quality import rough, unsteady
+from reports.findings.base import LEVEL_WORDS
 from reports.findings.claims import NOT_MEASURED, claims
+from reports.findings.history import history_findings
 from reports.findings.run import find
-from reports.history.session_regressions import Regression, findings
-from reports.html.page import LEVEL_WORDS
-from reports.record.machine import machine
+from reports.history.session_regressions import Regression
 from reports.record.schema import Row
 from reports.record.store import last_session
-from reports.text.formatting import (
-    MISSING,
-    gate_sentence,
-    percent,
-    percent_interval,
-    pluralize,
-    significant,
-    times,
-    times_interval,
-)
+from reports.text.formatting import MISSING, percent, percent_interval, pluralize, significant, times, times_interval
 
 # A larger summary is dropped whole (actions/runner, FileCommandManager.cs: AttachmentSizeLimit).
 SUMMARY_BYTES = 1024 * 1024
@@ -137,7 +130,7 @@ def _verdict(session: Sequence[Row], since: Sequence[Regression]) -> Iterator[st
     where, caveat = machine(session[0])
     yield "## image-engine-bench"
     yield ""
-    told = findings(since)
+    told = history_findings(since)
     for finding in find(session, told):
         if finding not in told:  # these have their own section
             yield f"- {LEVEL_SIGNS[finding.level]} **{LEVEL_WORDS[finding.level]}** {escaped(finding.text)}"

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from reports.analysis.cases import CaseSummary
-from reports.analysis.stationarity import picture, readable
-from reports.analysis.stationarity import table as sample_table
+from reports.analysis.stationarity import readable
 from reports.charts import gpu_trace
+from reports.charts.samples import picture
+from reports.charts.samples import table as sample_table
 from reports.record.parsing import number
 
 

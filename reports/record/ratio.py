@@ -4,17 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Far above the rounding of a quotient of scores (1e-16), far below any real loss (1 of 10^6 images).
-ROUNDING = 1e-9
-
-
-def reaches(value: float, least: float) -> bool:
-    """Whether `value` is at least `least`, whatever the floats make of an exact `least`. NaN does not reach.
-
-    The rule of `fixtures.accuracy.gate`, whose pass a page must not show as a failure.
-    """
-    return value >= least - ROUNDING
-
 
 @dataclass(frozen=True)
 class Ratio:

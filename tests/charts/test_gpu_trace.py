@@ -5,8 +5,9 @@ import re
 import pytest
 
 from reports.analysis.cases import summarize
-from reports.analysis.stationarity import TIME_LEFT, WINDOW_PX, WINDOWS
+from reports.analysis.stationarity import WINDOWS
 from reports.charts.gpu_trace import LEFT, RIGHT, picture
+from reports.charts.samples import TIME_LEFT, WINDOW_PX
 from reports.html.case_details import explain
 from tests.helpers.rows import build, card_speed, case, end_row, session_row
 

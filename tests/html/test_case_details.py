@@ -5,7 +5,8 @@ import pytest
 
 from fixtures import ROOT
 from reports.analysis.cases import summarize
-from reports.analysis.stationarity import WINDOWS, movement, picture, readable
+from reports.analysis.stationarity import WINDOWS, movement, readable
+from reports.charts.samples import picture
 from reports.html.case_details import MOST_PICTURES, SHORTER, USUAL, Why, explain
 from reports.html.page import render
 from reports.record.schema import Row

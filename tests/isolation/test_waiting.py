@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from fixtures.cache import eviction
+from fixtures import locks
 from fixtures.cache.engine_cache import say_nothing
-from fixtures.cache.eviction import hold
 from fixtures.gpu.lock import alone_on
 from fixtures.isolation.logs import told_of
 from fixtures.isolation.messages import Reply
 from fixtures.isolation.pool import WorkerDiedError, WorkerPool, _Process
+from fixtures.locks import hold
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
 from fixtures.timing.sampler import SamplerSettings
@@ -67,7 +67,7 @@ def _held(root: Path, name: str, seconds: float) -> Iterator[subprocess.Popen[st
     code = """
 import sys, time
 from pathlib import Path
-from fixtures.cache.eviction import hold
+from fixtures.locks import hold
 with hold(Path(sys.argv[1]), sys.argv[2], print):
     print("held", flush=True)
     time.sleep(float(sys.argv[3]))
@@ -81,19 +81,19 @@ with hold(Path(sys.argv[1]), sys.argv[2], print):
 @pytest.mark.parametrize("of", ["an engine", "the card"])
 def test_who_waits_says_for_how_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str):
     heard: list[float] = []
-    monkeypatch.setattr(eviction, "waiting_listeners", [heard.append])
+    monkeypatch.setattr(locks, "waiting_listeners", [heard.append])
     with _held(tmp_path, "GPU-1", 1.5):
         start = time.monotonic()
         taken = hold(tmp_path, "GPU-1", say_nothing) if of == "an engine" else alone_on("GPU-1", say_nothing, tmp_path)
         with taken:
             waited = time.monotonic() - start
     # The last stretch ends with the lock in hand: it is shorter than a tick.
-    assert waited - 2 * eviction.TICK_S < sum(heard) <= waited and len(heard) > 2
+    assert waited - 2 * locks.TICK_S < sum(heard) <= waited and len(heard) > 2
 
 
 def test_who_does_not_wait_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     heard: list[float] = []
-    monkeypatch.setattr(eviction, "waiting_listeners", [heard.append])
+    monkeypatch.setattr(locks, "waiting_listeners", [heard.append])
     with hold(tmp_path, "GPU-1", say_nothing):
         pass
     assert heard == []

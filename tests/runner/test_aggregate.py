@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.isolation.messages import StageResult
 from fixtures.runner.aggregate import over_processes
+from fixtures.runner.stage_result import StageResult
 from reports.analysis.cases import summarize
 from reports.html.case_details import explain
 from reports.record.store import last_session, read_rows

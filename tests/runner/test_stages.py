@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.gpu.monitor import Watched
 from fixtures.gpu.telemetry import Card, GpuTelemetry, summarize
-from fixtures.isolation.messages import SPEED_REPEAT
+from fixtures.runner.stage_result import SPEED_REPEAT
 from fixtures.runner.stages import CaseRunner, speed
 from fixtures.timing.sampler import SamplerSettings, Sampling
 from fixtures.timing.statistics import Interval
