@@ -16,7 +16,9 @@ LIGHT = (
     "fixtures/plan/matrix.py",
     "fixtures/plan/options.py",
     "fixtures/plan/suite.py",
-    "fixtures/pytest_plugin/session.py",
+    "fixtures/pytest_plugin/hooks.py",
+    "fixtures/pytest_plugin/fixtures.py",
+    "reports/option_table.py",
 )
 HEAVY = {"torch", "ultralytics", "transformers", "onnxruntime", "onnx", "pandas", "cv2"}
 # Beyond this a folder no longer tells a reader where to look.
