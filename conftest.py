@@ -6,10 +6,11 @@ import pytest
 
 from fixtures import ROOT
 from fixtures.errors import BenchError
-from fixtures.isolation.pool import CaseFailedError
+from fixtures.isolation.pool import SUITE_WORKERS, CaseFailedError
 from fixtures.plan.options import DEVICES, SUITES, Options
+from fixtures.pytest_plugin.alarm import alarm_held
 from fixtures.pytest_plugin.benchmark_replay import ReplayTimer
-from fixtures.pytest_plugin.session import QUESTIONS, RUN_KEY, BenchRun, StageOutcome
+from fixtures.pytest_plugin.session import QUESTIONS, RUN_KEY, WORKERS_KEY, BenchRun, StageOutcome
 from fixtures.pytest_plugin.terminal import closing_section, header_lines
 from reports.errors import ReportError
 
@@ -65,7 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )  # fmt: skip
     try:
         options = Options.from_values({name: config.getoption(name) for name in names}, ROOT)
-        config.stash[RUN_KEY] = BenchRun(options, ROOT, lambda text: _progress(config, text))
+        workers = config.stash.get(WORKERS_KEY, SUITE_WORKERS)
+        config.stash[RUN_KEY] = BenchRun(options, ROOT, lambda text: _progress(config, text), workers)
     except BenchError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -149,13 +151,25 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A question that is asked again (`pytest-rerunfailures`) begins with nothing of its first attempt."""
+    if _ours([item]):
+        item.stash[StageOutcome.KEY] = StageOutcome()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Write the row of a question the moment its outcome is known."""
-    outcome = yield
-    report = outcome.get_result()
     if not _ours([item]):
+        yield
         return
+    with alarm_held():
+        outcome = yield
+        _record(item, call, outcome.get_result())
+
+
+def _record(item: pytest.Item, call: pytest.CallInfo[None], report: Any) -> None:
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, BenchError | ReportError | CaseFailedError):
         report.longrepr = str(error)  # it says hint; a traceback would bury that
@@ -165,6 +179,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     word, reason = _outcome(report, error)
     case_id, question = _identity(item)
     run = item.config.stash[RUN_KEY]
+    if refused := run.refusal(case_id, question, word, entry):
+        word, reason, entry = "error", refused, StageOutcome(started=entry.started)
+        report.outcome, report.longrepr = "failed", reason
     if word == "passed" and (problem := run.problem(case_id, question, entry)):
         # The session fails for this, so the test does: JUnit and pytest's own count are made from the report.
         word, reason = "failed", problem
