@@ -46,7 +46,7 @@ class _Windows(CardWatch):
 
 def _bench(watch: CardWatch, locks: Path, patch: pytest.MonkeyPatch, progress: Progress = say_nothing) -> GpuMonitor:
     patch.setattr(monitor, "torch_gpu", lambda: "GPU-1")
-    patch.setattr(monitor, "open_watch", lambda _: lambda: watch)
+    patch.setattr(monitor, "open_watch", lambda _: SimpleNamespace(result=lambda: watch, close=lambda: None))
     patch.setattr(monitor, "alone_on", partial(alone_on, locks=locks))
     return GpuMonitor(progress)
 
@@ -79,6 +79,21 @@ def test_what_nobody_watches_is_measured_once(tmp_path: Path, monkeypatch: pytes
         watched = bench.watch(lambda: 7, None)
         assert (watched.found, watched.state, watched.retries) == (7, None, 0) and state_values(watched) == {}
     assert said == ["nobody watches the card: no driver here"]
+
+
+def test_closing_a_monitor_that_was_not_asked_waits_for_nothing_and_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The session may be gone, and its pipe closed: who reports over that raises."""
+
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    closed = []
+    bench = _bench("no driver here", tmp_path, monkeypatch, gone)  # type: ignore[arg-type]
+    monkeypatch.setattr(bench, "_pending", SimpleNamespace(result=pytest.fail, close=lambda: closed.append(True)))
+    bench.close()
+    assert closed == [True]
 
 
 def _built(cache: Path, hardware: dict[str, Any], patch: pytest.MonkeyPatch) -> list[str]:

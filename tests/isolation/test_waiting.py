@@ -38,25 +38,26 @@ class _Silent(_Process):
         self.log = Path("no log")
 
 
-def _say(process: _Silent, *replies: Reply) -> None:
-    for reply in replies:
+def _say(process: _Silent, *replies: tuple[str, Any]) -> None:
+    number = process.theirs.recv().number
+    for kind, content in replies:
         time.sleep(0.4)
-        process.theirs.send(reply)
+        process.theirs.send(Reply(number, kind, content))
 
 
 @pytest.mark.parametrize("waited", [True, False])
 def test_waiting_moves_the_limit_and_progress_does_not(waited: bool):
     """Two seconds of work would be too long; of these 1.6 s were waited for somebody else."""
     process = _Silent()
-    said = [Reply("waiting", 0.4) if waited else Reply("progress", "still at work")] * 4
-    speaker = threading.Thread(target=_say, args=(process, *said, Reply("answer", 42)))
+    said = [("waiting", 0.4) if waited else ("progress", "still at work")] * 4
+    speaker = threading.Thread(target=_say, args=(process, *said, ("answer", 42)))
     speaker.start()
     try:
         if waited:
-            assert process.ask(("ask",), LIMIT_S, say_nothing) == 42
+            assert process.ask("ask", (), LIMIT_S, say_nothing) == 42
         else:
             with pytest.raises(WorkerDiedError, match="no answer within 1 s"):
-                process.ask(("ask",), LIMIT_S, say_nothing)
+                process.ask("ask", (), LIMIT_S, say_nothing)
     finally:
         speaker.join()
 
