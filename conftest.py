@@ -9,7 +9,7 @@ from fixtures.errors import BenchError
 from fixtures.isolation.pool import CaseFailedError
 from fixtures.plan.options import DEVICES, SUITES, Options
 from fixtures.pytest_plugin.benchmark_replay import ReplayTimer
-from fixtures.pytest_plugin.session import QUESTIONS, RUN_KEY, BenchRun, StageOutcome
+from fixtures.pytest_plugin.session import QUESTIONS, RUN_KEY, SAMPLES, BenchRun, StageOutcome
 from fixtures.pytest_plugin.terminal import closing_section, header_lines
 from reports.errors import ReportError
 
@@ -173,7 +173,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     benchmark = getattr(item, "funcargs", {}).get("benchmark")
     if benchmark is not None:
         # Failures land in pytest-benchmark's JSON too; whoever reads it must be able to tell.
-        benchmark.extra_info |= {key: value for key, value in entry.values.items() if key != "samples_ms"}
+        benchmark.extra_info |= {key: value for key, value in entry.values.items() if key not in SAMPLES}
         benchmark.extra_info["outcome"] = word
     try:
         run.answer(case_id, question, word, entry, reason)

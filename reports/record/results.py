@@ -163,6 +163,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     work_seconds: Number | None = None
     """What went into building, loading, measuring or scoring; the row's own wall time has the suite's share too."""
 
+    @property
+    def samples_s(self) -> tuple[float, ...]:
+        """What pytest-benchmark is shown of it, in seconds."""
+        return ()
+
 
 class MatrixResult(Result, frozen=True, kw_only=True):
     """A case that this machine cannot run; the row's reason says why."""
@@ -190,6 +195,10 @@ class BuildResult(Result, frozen=True, kw_only=True):
     layers: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     log_tail: tuple[str, ...] = ()
+
+    @property
+    def samples_s(self) -> tuple[float, ...]:
+        return () if self.build_seconds is None else (self.build_seconds,)
 
 
 class Timing(Result, frozen=True, kw_only=True):
@@ -271,6 +280,13 @@ class SpeedResult(Timing, frozen=True, kw_only=True):
             (self.samples_ms,) if self.samples_ms else ()
         )
 
+    @property
+    def samples_s(self) -> tuple[float, ...]:
+        """The calls of one process; of several their medians, each of which is one observation of what differs between
+        processes. The median of these is the record's `p50` in either case."""
+        medians = tuple(each.p50_ms for each in self.processes if each.p50_ms is not None)
+        return tuple(each / MILLISECONDS for each in (medians if len(medians) > 1 else self.samples_ms))
+
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """One accuracy figure of an engine beside the baseline's, with the ratio of the two and its 95 % interval.
@@ -321,6 +337,11 @@ class AccuracyResult(Result, frozen=True, kw_only=True):
     evaluation_images: int | None = None
     calibration_images: int | None = None
     small_set: bool | None = None
+    scoring_seconds: Number | None = None
+
+    @property
+    def samples_s(self) -> tuple[float, ...]:
+        return () if self.scoring_seconds is None else (self.scoring_seconds,)
 
 
 # The stages that a row may be of, in the order in which a case answers them.
