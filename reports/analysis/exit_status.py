@@ -17,7 +17,7 @@ def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
     Unclear findings fail nothing.
     """
     cases = summarize(list(rows))
-    outcomes = {answer["outcome"] for case in cases for answer in case.answers.values()}
+    outcomes = {answer.outcome for case in cases for answer in case.answers.values()}
     if "failed" in outcomes or any(case.problems for case in cases):
         return Status.GATE_FAILED
     if "error" in outcomes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.record.machine import on_card
-from reports.record.parsing import number
+from reports.record.results import is_number
 from reports.record.schema import Row
 from reports.text.formatting import THIN_SPACE, significant
 
@@ -25,14 +25,14 @@ def card_facts(session: Row) -> list[tuple[str, str]]:
     if not on_card(session):
         return []
     card = _mapping(environment.get("card"))
-    capability, memory = card.get("compute_capability"), number(card, "memory_bytes")
+    capability, memory = card.get("compute_capability"), card.get("memory_bytes")
     parts = capability if isinstance(capability, list | tuple) else [capability] if capability else []
     facts = [
         ("GPU", card.get("name") or environment.get("gpu")),
         ("compute capability", ".".join(map(str, parts))),
         ("driver", card.get("driver")),
         ("newest CUDA of the driver", card.get("cuda_driver_version")),
-        ("memory", f"{significant(memory / 1e9)}{THIN_SPACE}GB" if memory else ""),
+        ("memory", f"{significant(memory / 1e9)}{THIN_SPACE}GB" if is_number(memory) else ""),
     ]
     return [(what, str(figure)) for what, figure in facts if figure]
 

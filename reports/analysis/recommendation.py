@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary, summarize, tolerance
-from reports.analysis.gpu_figures import gpu_contended
 from reports.analysis.phrases import gate_sentence
-from reports.analysis.timing_quality import rough
+from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.record.ratio import speed_ratio
 from reports.record.schema import BASELINE_BACKEND, Row
 from reports.record.store import last_session
@@ -90,9 +89,9 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
             f"{join_words(_with_speed(case) for case in unclear)} may be as fast: the timing is too uncertain to say. "
             "Run it again."
         )
-    if any(rough(case) for case in tied):
+    if any(unreliable(case) for case in tied):
         sentences.append("Its timing was not steady: run it again before you rely on it.")
-    elif shaky := next((case for case in ranked if case.is_baseline and rough(case)), None):
+    elif shaky := next((case for case in ranked if case.is_baseline and unreliable(case)), None):
         alone = _on_the_card(best, shaky)
         sentences.append(f"The baseline's timing was not steady, so that the speed-up is rough{alone}.")
     if any(gpu_contended(case) for case in tied):
@@ -209,8 +208,7 @@ def _against(case: CaseSummary, least: float) -> str:
     if case.problems:
         return f"cannot be trusted: {case.problems[0]}"
     if case.failed_stages:
-        reason = case.answers[case.failed_stages[0]].get("reason") or "no reason was recorded"
-        return f"failed its {case.failed_stages[0]} question: {first_line(str(reason))}"
+        return f"failed its {case.failed_stages[0]} question: {first_line(case.reason(case.failed_stages[0]))}"
     if case.status != "passed":
         return f"ended as {case.status}"
     return "was not judged"

@@ -1,5 +1,6 @@
 """Whether the level of one measurement held while it was measured: steps, drifts and wandering of its samples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,20 +26,19 @@ SPREADS = 0.10
 class Movement:
     """How the level moved while it was measured.
 
-    `kind` is "step", "drift", "wander", "spread", "level" or "" (too few samples to say).
+    `kind` is "step", "drift", "wander", "spread", "level" or "" (too few samples to say). `share` is how far the level
+    went, over the median: the step, the drift from end to end, or the width of nine in ten stretches.
     """
 
     kind: str
     text: str
+    share: float | None = None
 
 
-def readable(value: object) -> Floats:
-    """The positive finite numbers of a recorded list, in their order; empty for anything else."""
-    listed = value if isinstance(value, list) else []
-    alike = set(map(type, listed)) <= {int, float}  # thousands of them, as a rule of one type
-    numbers = listed if alike else [each for each in listed if type(each) in (int, float)]
-    found = np.array(numbers, dtype=np.float64)
-    return found[np.isfinite(found) & (found > 0)]
+def positive(samples_ms: Sequence[float]) -> Floats:
+    """The samples that can be times, in their order."""
+    found = np.array(samples_ms, dtype=np.float64)
+    return found[found > 0]
 
 
 def movement(samples_ms: Floats) -> Movement:
@@ -59,17 +59,19 @@ def _movement(samples: bytes) -> Movement:
     stepped = float(np.median(medians[at:]) / np.median(medians[:at])) - 1
     drifted = slope * (stretches - 1) / whole
     if step_explains >= max(LEAST_EXPLAINED, drift_explains) and abs(stepped) >= LEAST_CHANGE:
-        return Movement("step", f"a step after {at / stretches:.0%} of the samples: {_longer(stepped)} from there on")
+        after = f"a step after {at / stretches:.0%} of the samples: {_longer(stepped)} from there on"
+        return Movement("step", after, abs(stepped))
     if drift_explains >= LEAST_EXPLAINED and abs(drifted) >= LEAST_CHANGE:
-        return Movement("drift", f"a drift: {_longer(drifted)} at the end than at the beginning")
+        return Movement("drift", f"a drift: {_longer(drifted)} at the end than at the beginning", abs(drifted))
     least, most = (float(end) / whole - 1 for end in np.quantile(medians, (0.05, 0.95)))
     found = f"nine in ten stretches are {100 * least:+.1f} to {100 * most:+.1f} % from their middle"
     if most - least < WANDERS:
         return Movement("level", f"no step and no drift; {found}")
     if _unlike_neighbours(medians) < NEIGHBOURS_ALIKE:
-        return Movement("wander", f"the level moves to and fro, without one step or drift; {found}")
+        return Movement("wander", f"the level moves to and fro, without one step or drift; {found}", most - least)
     spreads = most - least >= SPREADS
-    return Movement("spread" if spreads else "level", f"the level is {'not one' if spreads else 'uneven'}; {found}")
+    uneven = f"the level is {'not one' if spreads else 'uneven'}; {found}"
+    return Movement("spread" if spreads else "level", uneven, most - least)
 
 
 def _medians(samples_ms: Floats, stretches: int) -> Floats:

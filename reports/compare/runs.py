@@ -11,15 +11,15 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.analysis.cases import CaseSummary, summarize
-from reports.analysis.gpu_figures import card_figures
 from reports.analysis.phrases import describe_cases
+from reports.analysis.timing_quality import caveats
 from reports.compare.compatibility import as_equal_runs, changes, one_machine, one_quantity
 from reports.errors import ReportError
 from reports.findings.base import Finding
 from reports.history.session_regressions import FIGURES
 from reports.record.files import write_atomically
-from reports.record.parsing import number
-from reports.record.ratio import Ratio, speed_ratio
+from reports.record.ratio import speed_ratio
+from reports.record.results import Ratio
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text import formatting
@@ -59,7 +59,7 @@ class Pair:
 
     def build(self, key: str) -> tuple[float | None, float | None]:
         """A figure of both builds, A first."""
-        return number(self.before.values("build"), key), number(self.after.values("build"), key)
+        return getattr(self.before.build, key), getattr(self.after.build, key)
 
 
 @dataclass(frozen=True)
@@ -215,11 +215,11 @@ def _judge(before: CaseSummary, after: CaseSummary, speed: Ratio | None) -> tupl
 
 
 def _doubts(case: CaseSummary) -> list[str]:
-    card = card_figures(case)
+    """Why its time says nothing beside another run's. A caveat that says by how much it may be off is weighed against
+    the difference itself (`as_equal_runs`)."""
     doubts = [*case.problems, *(f"{question} failed" for question in case.failed_stages)]
-    doubts += ["not steady"] if case.values("speed").get("steady") is False else []
-    doubts += ["throttled"] if card.throttled else []
-    return [*doubts, *(["not alone on the card"] if card.foreign else [])]
+    unbounded = (each for each in caveats(case) if each.share is None and not each.of_second_clock)
+    return [*doubts, *(each.words for each in unbounded)]
 
 
 def _only(

@@ -8,7 +8,6 @@ from reports.analysis.phrases import describe_cases, gate_sentence
 from reports.analysis.tables import layers_text
 from reports.findings import gpu, timing
 from reports.findings.base import LEVELS, Finding, Session, together
-from reports.record.parsing import number
 from reports.record.schema import BASELINE_PRECISION, Row, Status, reaches
 from reports.record.store import last_session
 from reports.text.formatting import first_clause, first_line, gate_percent, join_words, pluralize
@@ -75,8 +74,7 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
         text = f"fails its gate: {gate_sentence(case, seen.least)}; {gate_percent(seen.least)} is asked."
         ratio = case.metric.ratio if case.metric else None
         if ratio is None or reaches(ratio.value, seen.least):
-            reason = str(case.answers["accuracy"].get("reason") or "no reason was recorded")
-            text = f"fails its gate: {first_line(reason)}"
+            text = f"fails its gate: {first_line(case.reason('accuracy'))}"
         elif ratio.high is not None and ratio.high >= seen.least:
             text += " The interval reaches the gate: more evaluation images would decide."
         said.append((case, text))
@@ -94,17 +92,14 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
     for case in seen.cases:
         if case.precision == BASELINE_PRECISION or "build" in case.failed_stages:  # then it was said as a failure
             continue
-        build = case.values("build")
-        layers = build.get("layers")
-        told = [str(note) for note in build.get("notes") or [] if COMPUTES_IN_FP32.search(str(note))]
+        layers = case.build.layers
+        told = [note for note in case.build.notes if COMPUTES_IN_FP32.search(note)]
         asked = case.precision.upper()
         # "fp16 or int8": the engine may be either.
-        computing = isinstance(layers, dict) and any(
-            number(layers, precision) for precision in layers if case.precision in str(precision).split(" or ")
-        )
+        computing = any(count for precision, count in layers.items() if case.precision in precision.split(" or "))
         if told:
             said.append((case, f"{'only partly' if computing else 'not really'} {asked}: {first_line(told[0])}"))
-        elif isinstance(layers, dict) and layers and not computing:
+        elif layers and not computing:
             said.append((case, f"not really {asked}: its layers compute in {layers_text(layers)}."))
     yield from together("warn", said)
 
@@ -119,7 +114,7 @@ def _not_certain(seen: Session) -> Iterator[Finding]:
         rest = rest or len(uncertain) < len(passed)
         if uncertain:
             every = 1 < len(uncertain) == len(passed)
-            images = int(number(uncertain[0].values("accuracy"), "evaluation_images") or 0)
+            images = uncertain[0].accuracy.evaluation_images or 0
             by_images.setdefault(images, []).append(f"every engine of {model}" if every else describe_cases(uncertain))
     if by_images:
         least = gate_percent(seen.least)
@@ -132,7 +127,7 @@ def _not_judged(seen: Session) -> Iterator[Finding]:
     said = []
     for case in seen.cases:
         if case.gate == "not judged" and not case.problems:
-            reason = str(case.answers["accuracy"].get("reason") or "accuracy was not judged")
+            reason = case.answers["accuracy"].reason or "accuracy was not judged"
             said.append((case, first_line(reason)))
     yield from together("info", said)
 

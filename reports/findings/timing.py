@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from reports.analysis.cases import CaseSummary, reference_case
 from reports.analysis.phrases import describe_cases
-from reports.analysis.timing_quality import moved, rough, shorter_end_to_end, unsteady
+from reports.analysis.timing_quality import moved, shorter_end_to_end, unreliable, unsteady
 from reports.findings.base import Finding, Session
-from reports.record.ratio import Ratio, speed_ratio
+from reports.record.ratio import speed_ratio
+from reports.record.results import Ratio
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION
 from reports.text.formatting import join_words, pluralize, times, times_interval
 
@@ -40,7 +41,7 @@ def slower(seen: Session) -> Iterator[Finding]:
             against = OWN if backend == case.backend else BASELINE
             most = ratio.value if ratio.high is None else ratio.high
             less = most < 1
-            uncertain = most >= BEYOND_DOUBT and (rough(case) or rough(reference))
+            uncertain = most >= BEYOND_DOUBT and (unreliable(case) or unreliable(reference))
             if less and not uncertain:
                 engines = lost.setdefault((case.model, case.precision.upper(), against), {})
                 engines.setdefault(case.backend, []).append((times(ratio.value), case.batch))

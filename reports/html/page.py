@@ -21,7 +21,7 @@ from reports.analysis.recommendation import recommend
 from reports.analysis.run_time import case_seconds, parts, session_cost
 from reports.analysis.suite_description import about
 from reports.analysis.tables import build_metric_table, build_table, layers_text, records, size_ratio
-from reports.analysis.timing_quality import moved, shorter_end_to_end, unsteady
+from reports.analysis.timing_quality import caveats
 from reports.charts import scatter
 from reports.errors import ReportError
 from reports.findings.base import LEVEL_WORDS, Finding
@@ -31,12 +31,11 @@ from reports.findings.history import history_findings
 from reports.findings.run import find
 from reports.history.session_regressions import Regression, judge
 from reports.html.assets import SCRIPT, case_lines, content_policy
-from reports.html.case_details import MOST_PICTURES, SHORTER, USUAL, explain
+from reports.html.case_details import MOST_PICTURES, USUAL, explain
 from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
 from reports.record.files import write_atomically
-from reports.record.parsing import number
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text import formatting
@@ -132,12 +131,9 @@ def render(
         formatting.first_line,
         formatting.first_clause,
         in_words,
-        unsteady,
-        moved,
-        shorter_end_to_end,
+        caveats,
     ):
         environment.filters[helper.__name__] = helper
-    environment.filters["figure"] = number
     environment.filters["headings"] = _headings
     choices = recommend(rows)
     shipped = {case_id for choice in choices for case_id in choice.case_ids}
@@ -163,7 +159,7 @@ def render(
         idle=lines.idle,
         script=SCRIPT,
         content_policy=content_policy(),
-        watched=[case for case in ran if case.values("speed").get("card")],
+        watched=[case for case in ran if case.speed.gpu],
         quantity=quantity(ran),
         speeds=speeds(ran),
         columns=filled(ran),
@@ -175,7 +171,6 @@ def render(
         why=why,
         anchors={each.case.id: each.anchor for of_model in why.values() for each in of_model},
         most_pictures=MOST_PICTURES,
-        shorter=SHORTER,
         usual=USUAL,
         since=None if history is None else check_history(history, session["session"], told, cases, shipped),
         most_charts=MOST_CHARTS,

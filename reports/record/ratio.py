@@ -2,29 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Ratio:
-    """A ratio with its 95 % interval; the interval is None where it is not known."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
-class Latency:
-    """End-to-end or device latency of one batch; `low_ms` to `high_ms` is the median's 95 % interval."""
-
-    p50_ms: float
-    low_ms: float | None
-    high_ms: float | None
-    p90_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-    instrument: str | None
+from reports.record.results import Latency, Ratio
 
 
 def speed_ratio(latency: Latency, reference: Latency) -> Ratio | None:

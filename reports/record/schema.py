@@ -11,13 +11,15 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
+from reports.record.results import RESULT_TYPES
+
 SCHEMA = 1
 # The file in the folder of a run that holds its rows.
 RECORD = "rows.jsonl"
 # What is measured of a case, in this order: an engine that cannot be built cannot be fast.
 STAGES = ("build", "speed", "accuracy")
-# What a row may be about: a stage, or that the matrix has the case and this machine cannot run it.
-QUESTIONS = ("matrix", *STAGES)
+# What a row may be about: what a type of result stands for, a stage or that this machine cannot run the case.
+QUESTIONS = tuple(RESULT_TYPES)
 OUTCOMES = ("passed", "failed", "skipped", "error")
 CASE_FIELDS = ("id", "model", "task", "backend", "precision", "batch")
 

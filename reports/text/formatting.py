@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-from reports.record.ratio import Latency, Ratio
+from reports.record.results import Latency, Ratio
 from reports.record.schema import reaches
 
 MISSING = "–"

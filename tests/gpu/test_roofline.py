@@ -130,10 +130,10 @@ def test_a_row_gets_both_shares_and_memory_breaks_no_reading(monkeypatch):
     monkeypatch.setattr(monitor.torch.cuda, "get_device_name", lambda: TURING)
     bench = GpuMonitor()  # type: ignore[call-arg]
     values = bench.peak(1000, 8.8e9, "fp16", None, bytes_per_image=1e9)
-    assert values["share_of_peak"] == pytest.approx(1000 * 8.8e9 / 114e12)
-    assert values["share_of_bandwidth"] == pytest.approx(1000 * 1e9 / 616e9) and not values["above_peak"]
-    assert values["bytes_per_image"] == 1e9
-    assert "share_of_bandwidth" not in bench.peak(1000, 8.8e9, "fp16", None)
+    assert values.share_of_peak == pytest.approx(1000 * 8.8e9 / 114e12)
+    assert values.share_of_bandwidth == pytest.approx(1000 * 1e9 / 616e9) and not values.above_peak
+    assert values.bytes_per_image == 1e9
+    assert bench.peak(1000, 8.8e9, "fp16", None).share_of_bandwidth is None
 
 
 def test_a_convolution_counts_two_for_each_multiplication_and_addition():

@@ -28,6 +28,7 @@ from fixtures.isolation.pool import WorkerFactory
 from fixtures.plan.matrix import Case
 from fixtures.pytest_plugin.session import WORKERS_KEY
 from fixtures.runner.stage_result import SPEED_REPEAT, StageResult
+from reports.record.results import read_result
 from reports.record.schema import Row
 from reports.record.store import last_session, read_rows
 from tests.helpers.rows import accuracy, build, speed
@@ -95,10 +96,9 @@ class FakeRunner:
                 FAULTS[what]()
             else:
                 time.sleep(float(what))
-        values = self._values(case, stage)
-        samples_s = [value / MILLISECONDS for value in values.get("samples_ms", [1.0])]
+        result, _ = read_result("speed" if stage == SPEED_REPEAT else stage, self._values(case, stage))
         headline = f"{case.id} {stage}"
-        return StageResult(values, samples_s, headline, failure, work_seconds=0.001, case_id=case.id, stage=stage)
+        return StageResult(result, headline, failure, work_seconds=0.001, case_id=case.id, stage=stage)
 
     def _values(self, case: Case, stage: str) -> dict[str, Any]:
         described = {"id": case.id, **asdict(case)}

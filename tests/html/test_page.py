@@ -21,7 +21,7 @@ from reports.html.assets import case_lines
 from reports.html.environment_section import in_words
 from reports.html.glossary import BACKENDS
 from reports.html.page import render, write_report
-from reports.record.ratio import Latency
+from reports.record.results import Latency
 from reports.record.schema import EndRow, ResumeRow
 from reports.record.store import Recorder, last_session
 from reports.text.formatting import ms_interval
