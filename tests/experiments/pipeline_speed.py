@@ -31,6 +31,7 @@ import numpy as np
 import torch
 
 from fixtures import ROOT
+from fixtures.backends import registry as backends
 from fixtures.cache.engine_cache import EngineCache
 from fixtures.datasets.coco import load_rgb, read_annotations
 from fixtures.gpu.nvml import CardWatch, open_watch, torch_gpu
@@ -41,6 +42,7 @@ from fixtures.pipeline.factory import open_pipeline, unsupported_reason
 from fixtures.pipeline.judge import Predictions, failures, judge, predict
 from fixtures.pipeline.measure import measure_speed
 from fixtures.pipeline.spec import BASELINE, EngineName, PipelineSpec
+from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
 from fixtures.plan.suite import Suite
 from fixtures.runner.factory import open_workbench
@@ -80,10 +82,12 @@ def main() -> int:
         return 1
     workbench = open_workbench(_options(asked), _suite(asked.real, scratch / "clip" if training else None), print)
     results: list[PipelineResult] = []
+    engine = _first_engine(asked, workbench)
+    _say(started, f"engines: {engine}")
     with _watch() as watch:
         for material in materials:
             run = _Run(asked, workbench, material, watch, started)
-            for spec in _specs(asked):
+            for spec in _specs(asked, engine, material.name):
                 run.measure(spec)
                 results = [*[each for each in results if each.photo_set != material.name], *run.results]
                 # Whatever stops the run, what was measured is kept.
@@ -133,6 +137,8 @@ class _Run:
             with open_pipeline(spec, self._workbench, self._asked.device, (), photos, progress) as pipeline:
                 result = replace(result, speed=measure_speed(pipeline, photos, settings, self._watch))
                 judged_spec = replace(judged_spec, overlap=pipeline.overlap, workers=pipeline.workers)
+        if self._is_engine_check(spec):
+            return result
         with open_pipeline(judged_spec, self._workbench, self._asked.device) as pipeline:
             predictions = [predict(pipeline, labelled) for labelled in self._material.judged]
         if not self._baselines:
@@ -155,6 +161,11 @@ class _Run:
         failed = {name: reason for part in parts for name, reason in part.failed_photos.items()}
         count = sum(part.photos for part in parts)
         return replace(result, accuracy=replace(parts[-1], metrics=metrics, photos=count, failed_photos=failed))
+
+    @staticmethod
+    def _is_engine_check(spec: PipelineSpec) -> bool:
+        """The baseline with other engines alone: timed to check the prediction; engines are judged elsewhere."""
+        return _is_timed(spec) and spec.overlap == "serial" and spec.detector != BASELINE.detector
 
     def conclude(self) -> None:
         """The ratios, the limits and the check of the prediction."""
@@ -217,27 +228,39 @@ def _text(result: PipelineResult) -> str:
     return "\n".join(lines)
 
 
-def _specs(asked: Any) -> Iterator[PipelineSpec]:
+def _specs(asked: Any, engine: EngineName, material: str) -> Iterator[PipelineSpec]:
     """The baseline first, then what exchanges one thing, then the fast ones."""
     yield BASELINE
-    engines = [EngineName(*text.rsplit("-", 1)) for text in asked.engines.split(",")]
-    yield replace(BASELINE, detector=engines[0], image_tower=engines[0])
-    for decoder in ("simplejpeg", "nvimagecodec", "torchvision-cuda"):
-        yield replace(BASELINE, decoder=decoder)
-    for preprocessor in ("fast", "matrix"):
-        yield replace(BASELINE, preprocessor=preprocessor)
-    # The last setting that was found serves the later ones: engines cost minutes, workers a second.
-    for engine in engines:
-        for batch in (int(part) for part in asked.batches.split(",")):
-            host = PipelineSpec(
-                "simplejpeg", "fast", engine, engine, "matrix", "auto", batch, confidence=BASELINE.confidence
-            )
-            yield host
-            for decoder in ("nvimagecodec", "torchvision-cuda"):
-                gpu = replace(host, decoder=decoder, preprocessor="matrix", overlap="threads")
-                yield gpu
-                if decoder == "nvimagecodec":
-                    yield replace(gpu, second_decoder="simplejpeg")
+    yield replace(BASELINE, detector=engine, image_tower=engine)
+    if material != "12mp":  # where a photo takes a fifth of a second, minutes would go into them
+        for decoder in ("simplejpeg", "nvimagecodec", "torchvision-cuda"):
+            yield replace(BASELINE, decoder=decoder)
+        yield replace(BASELINE, preprocessor="fast")
+    yield replace(BASELINE, preprocessor="matrix")
+    for batch in (int(part) for part in asked.batches.split(",")):
+        host = PipelineSpec("simplejpeg", "fast", engine, engine, "matrix", "auto", batch)
+        yield host
+        for decoder in ("nvimagecodec", "torchvision-cuda"):
+            gpu = replace(host, decoder=decoder, preprocessor="matrix", overlap="threads")
+            yield gpu
+            if decoder == "nvimagecodec":
+                yield replace(gpu, second_decoder="simplejpeg")
+
+
+def _first_engine(asked: Any, workbench: Workbench) -> EngineName:
+    """The first of the engines asked for that this machine can compile."""
+    names = [EngineName(*text.rsplit("-", 1)) for text in asked.engines.split(",")]
+    batch = int(asked.batches.split(",")[0])
+    for name in names[:-1]:
+        reason = backends.unsupported_reason(name.backend, name.precision, asked.device, "detection")
+        try:
+            if not reason:
+                workbench.load(Case("clip-image", "zero-shot", name.backend, name.precision, batch))
+                return name
+        except Exception:  # a compiler of a machine that nobody has seen yet
+            reason = traceback.format_exc()
+        print(f"{name} is left out: {reason}")
+    return names[-1]
 
 
 def _named(spec: PipelineSpec, material: Material) -> PipelineResult:
@@ -260,7 +283,8 @@ def _named(spec: PipelineSpec, material: Material) -> PipelineResult:
 def _material(
     name: str, cache: EngineCache, real: Path | None, count: int, sensor: tuple[int, int], scratch: Path
 ) -> Material:
-    drawn = drawn_photos(cache, max(count, 8), sensor)
+    # With real networks the drawn ones judge scenes alone.
+    drawn = drawn_photos(cache, max(count if real is None else count // 2, 8), sensor)
     if real is None:
         return Material(name, _ordinary(drawn), (drawn,))
     enlarged = _enlarged(real / "coco128", count, sensor, scratch / name)
