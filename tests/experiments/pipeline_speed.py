@@ -377,7 +377,7 @@ def _options(asked: Any) -> Options:
 
 @contextmanager
 def _watch() -> Iterator[CardWatch | None]:
-    found = open_watch(torch_gpu())()
+    found = open_watch(torch_gpu()).result()
     if isinstance(found, str):
         print(f"nobody watches the GPU: {found}")
         yield None
