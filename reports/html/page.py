@@ -82,7 +82,7 @@ def as_data(
         "schema": REPORT_SCHEMA,
         "session": rows[0],
         "end": _end(rows),
-        "findings": [asdict(finding) for finding in (find(rows) if found is None else found)],
+        "findings": [finding.to_dict() for finding in (find(rows) if found is None else found)],
         "recommendations": [asdict(choice) for choice in recommend(rows)],
         "claims": [asdict(claim) for claim in claims(rows)],
         "table": records(build_table(rows) if table is None else table),
