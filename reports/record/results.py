@@ -20,11 +20,10 @@ and named with its reason; the rest of the row counts. A record of an earlier ve
 in microseconds and its types are ordinary annotations.
 """
 
-import math
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeGuard, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -452,6 +451,9 @@ def _at(place: str, key: object) -> str:
     return f"{place}.{key}" if place else str(key)
 
 
-def is_number(value: Any) -> TypeGuard[float]:
-    """Whether this is a finite number and no truth value."""
-    return type(value) in (int, float) and math.isfinite(value)
+def read_seconds(row: Mapping[str, Any], key: str = "seconds") -> float | None:
+    """A duration that a row states of itself; None where it states none."""
+    try:
+        return msgspec.convert(row.get(key), Number | None)
+    except msgspec.ValidationError:
+        return None
