@@ -16,7 +16,9 @@ from fixtures.timing.sampler import SamplerSettings, Sampling
 from fixtures.timing.statistics import Interval
 from reports.record.results import GpuTelemetry
 
-LOADED: Any = SimpleNamespace(case=SimpleNamespace(id="clip-text-pytorch-fp32-b8", batch=8), artifact=SimpleNamespace(sha256="e4c9"))
+LOADED: Any = SimpleNamespace(
+    case=SimpleNamespace(id="clip-text-pytorch-fp32-b8", batch=8), artifact=SimpleNamespace(sha256="e4c9")
+)
 QUIET = summarize([], Card("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
 SAMPLING = Sampling((0.002,) * 100, 0.5, 20, True, "interval", Interval(0.0019, 0.0021))
 EVENTS, HOST = (SimpleNamespace(name=name, quantity=what) for name, what in [("events", "device"), ("host", "latency")])
