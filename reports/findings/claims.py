@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary, reference_case, summarize, tolerance
-from reports.analysis.machine import machine
 from reports.analysis.phrases import gate_sentence
-from reports.analysis.suite_description import GENERATED, generated
 from reports.analysis.tables import size_ratio
+from reports.description.machine import machine
+from reports.description.suite_description import GENERATED, generated
 from reports.findings import tensorrt_engines
 from reports.findings.base import Session
 from reports.history.session_regressions import FIGURES

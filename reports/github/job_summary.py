@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.gpu_figures import speeds
-from reports.analysis.machine import machine
-from reports.analysis.not_run import unanswered
 from reports.analysis.phrases import gate_sentence
 from reports.analysis.recommendation import recommend
 from reports.analysis.timing_quality import caveats
+from reports.description.machine import machine
+from reports.description.not_run import unanswered
 from reports.findings.base import LEVEL_WORDS
 from reports.findings.claims import NOT_MEASURED, claims
 from reports.findings.history import history_findings

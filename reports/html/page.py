@@ -15,14 +15,14 @@ from markupsafe import Markup
 
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.gpu_figures import card_figures, filled, peak_sources, quantity, speeds
-from reports.analysis.machine import card_facts, machine
-from reports.analysis.not_run import unanswered
 from reports.analysis.recommendation import recommend
 from reports.analysis.run_time import case_seconds, parts, session_cost
-from reports.analysis.suite_description import about
 from reports.analysis.tables import build_metric_table, build_table, layers_text, records, size_ratio
 from reports.analysis.timing_quality import caveats
 from reports.charts import scatter
+from reports.description.machine import card_facts, machine
+from reports.description.not_run import unanswered
+from reports.description.suite_description import about
 from reports.errors import ReportError
 from reports.findings.base import LEVEL_WORDS, Finding
 from reports.findings.claims import claims

@@ -143,7 +143,7 @@ class _Run:
             predictions = [predict(pipeline, labelled) for labelled in self._material.judged]
         if not self._baselines:
             self._baselines = predictions
-        texts = self._workbench.text_embeddings(self._workbench.sources.zero_shot.prompts)
+        texts = self._workbench.evaluation.text_embeddings(self._workbench.sources.zero_shot.prompts)
         parts = [
             judge(mine, theirs, labelled, texts, 0.02)
             for mine, theirs, labelled in zip(predictions, self._baselines, self._material.judged, strict=True)
@@ -255,7 +255,7 @@ def _first_engine(asked: Any, workbench: Workbench) -> EngineName:
         reason = backends.unsupported_reason(name.backend, name.precision, asked.device, "detection")
         try:
             if not reason:
-                workbench.load(Case("clip-image", "zero-shot", name.backend, name.precision, batch))
+                workbench.engines.load(Case("clip-image", "zero-shot", name.backend, name.precision, batch))
                 return name
         except Exception:  # a compiler of a machine that nobody has seen yet
             reason = traceback.format_exc()

@@ -13,9 +13,9 @@ from markupsafe import escape
 from fixtures.backends import registry
 from reports.__main__ import main
 from reports.analysis.cases import summarize
-from reports.analysis.machine import card_facts, machine
-from reports.analysis.not_run import unanswered
 from reports.analysis.tables import build_table, records
+from reports.description.machine import card_facts, machine
+from reports.description.not_run import unanswered
 from reports.errors import ReportError
 from reports.html.assets import case_lines
 from reports.html.environment_section import in_words
