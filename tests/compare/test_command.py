@@ -20,7 +20,7 @@ from fixtures.compare.command import as_text, main, sentence
 from fixtures.compare.load_order import LoadOrder, combined
 from fixtures.compare.paired_run import time_in_turns
 from fixtures.gpu.monitor import Monitored
-from fixtures.gpu.telemetry import Card, summarize
+from fixtures.gpu.telemetry import GpuSpec, summarize
 from fixtures.hashing import sha256_of
 from fixtures.isolation.pool import WorkerPool
 from fixtures.plan.matrix import Case
@@ -162,7 +162,7 @@ def test_inputs_come_in_the_order_of_loading_and_the_turns_begin_with_a(
 
 def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.MonkeyPatch):
     """The comparison is what is watched: here by a card that was throttled and shared."""
-    quiet = summarize([], Card("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0), {1}, None)
+    quiet = summarize([], GpuSpec("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0), {1}, None)
     state = replace(quiet, reasons={"SwPowerCap": 1.0}, throttled=True, foreign="1 process")
 
     def watch(_: Timing, measure: Callable[[], Any]) -> Monitored[Any]:

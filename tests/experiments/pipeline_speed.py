@@ -34,7 +34,7 @@ from fixtures import ROOT
 from fixtures.backends import registry as backends
 from fixtures.cache.engine_cache import EngineCache
 from fixtures.datasets.coco import load_rgb, read_annotations
-from fixtures.gpu.nvml import CardWatch, open_watch, torch_gpu
+from fixtures.gpu.nvml import GpuWatch, open_watch, torch_gpu
 from fixtures.models.yolo import CONFIDENCE
 from fixtures.photos.base import LabelledPhotos, Photo, PhotoSet
 from fixtures.photos.drawn import Recipe, drawn_photos, encode
@@ -102,7 +102,7 @@ class _Run:
     """All pipelines on one material."""
 
     def __init__(
-        self, asked: Any, workbench: Workbench, material: Material, watch: CardWatch | None, started: float
+        self, asked: Any, workbench: Workbench, material: Material, watch: GpuWatch | None, started: float
     ) -> None:
         self._asked = asked
         self._workbench = workbench
@@ -376,7 +376,7 @@ def _options(asked: Any) -> Options:
 
 
 @contextmanager
-def _watch() -> Iterator[CardWatch | None]:
+def _watch() -> Iterator[GpuWatch | None]:
     found = open_watch(torch_gpu()).result()
     if isinstance(found, str):
         print(f"nobody watches the GPU: {found}")
