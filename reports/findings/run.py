@@ -26,14 +26,20 @@ def find(rows: Sequence[Row], also: Sequence[Finding] = ()) -> list[Finding]:
 
     `also` are findings that the rows alone cannot tell, such as what a history says of them.
     """
+    return [finding for _, finding in find_by_check(rows, also)]
+
+
+def find_by_check(rows: Sequence[Row], also: Sequence[Finding] = ()) -> list[tuple[str, Finding]]:
+    """The same, each with the name of the check that found it; of `also` it is `history`."""
     session = last_session(list(rows))
     seen = Session(session, summarize(session), 1 - tolerance(session))
-    found = [finding for check in CHECKS for finding in check(seen)]
-    if not any(finding.level == "fail" for finding in found):
+    found = [(check.__name__.strip("_"), finding) for check in CHECKS for finding in check(seen)]
+    if not any(finding.level == "fail" for _, finding in found):
         worse = any(finding.level == "fail" for finding in also)
-        found += _nothing_failed(seen, "Nothing failed in this run by itself." if worse else "Nothing failed.")
-    found += also
-    return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+        nothing = "Nothing failed in this run by itself." if worse else "Nothing failed."
+        found += [("nothing_failed", finding) for finding in _nothing_failed(seen, nothing)]
+    found += [("history", finding) for finding in also]
+    return sorted(found, key=lambda each: LEVELS.index(each[1].level))
 
 
 def _ending(seen: Session) -> Iterator[Finding]:

@@ -5,8 +5,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.analysis import answer
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.gpu_figures import card_figures, filled, peak_sources, quantity, speeds
 from reports.analysis.not_run import unanswered
@@ -24,24 +25,39 @@ from reports.analysis.suite_description import about
 from reports.analysis.tables import build_metric_table, build_table, layers_text, records, size_ratio
 from reports.analysis.timing_quality import moved, shorter_end_to_end, unsteady
 from reports.charts import scatter
+from reports.charts.bars import Bars, bars, numbers, shade
 from reports.errors import ReportError
 from reports.findings.base import Finding
 from reports.findings.claims import claims
 from reports.findings.gpu import cause
-from reports.findings.run import find
+from reports.findings.order import broken, doubts_line
+from reports.findings.order import doubts as doubts_by_kind
+from reports.findings.run import find_by_check
+from reports.history.last_good import last_good
 from reports.history.session_regressions import Regression, findings, judge
 from reports.html.assets import SCRIPT, case_lines, content_policy
 from reports.html.case_details import MOST_PICTURES, SHORTER, USUAL, explain
 from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
-from reports.record.machine import card_facts, machine
+from reports.record.machine import card_facts, machine, on_card
 from reports.record.parsing import number
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text import formatting
+from reports.text.names import engine_name
 
 TEMPLATES = Path(__file__).parent / "templates"
+# How certain the accuracy is: a sign, so that nothing depends on colour, and a word.
+MARKS = {
+    answer.CERTAIN: ("✓", "accuracy certain"),
+    answer.LIKELY: ("◐", "accuracy likely"),
+    answer.FAILS: ("✗", "accuracy fails"),
+    answer.NOT_JUDGED: ("–", "accuracy not judged"),
+    answer.BASELINE: ("=", "is the baseline"),
+}
+# So many lines of what broke stand open; more are in a fold behind them.
+MOST_BROKEN = 6
 LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
 REPORT_SCHEMA = 1
 
@@ -65,7 +81,7 @@ def write_report(
     folder = Path(folder)
     told = _told(session, history, since)
     table = build_table(session)
-    found = find(session, findings(told))
+    found = find_by_check(session, findings(told))
     _write_whole(folder / "report.csv", table.to_csv(index=False))
     as_json = json.dumps(as_data(session, found, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     _write_whole(folder / "report.json", as_json)
@@ -74,17 +90,21 @@ def write_report(
 
 
 def as_data(
-    rows: Sequence[Row], found: Sequence[Finding] | None = None, table: pd.DataFrame | None = None
+    rows: Sequence[Row], found: Sequence[tuple[str, Finding]] | None = None, table: pd.DataFrame | None = None
 ) -> dict[str, Any]:
-    """The report as plain data: the session, both tables, the findings and the recommendations.
+    """The report as plain data: the session, both tables, the answers, the findings and the recommendations.
 
-    `found` (`reports.findings.run.find`) and `table` (`reports.analysis.tables.build_table`) where they are known.
+    `found` (`reports.findings.run.find_by_check`) and `table` (`reports.analysis.tables.build_table`) where they are known.
     """
     return {
         "schema": REPORT_SCHEMA,
         "session": rows[0],
         "end": _end(rows),
-        "findings": [asdict(finding) for finding in (find(rows) if found is None else found)],
+        "answers": answer.as_data(answer.answers(rows)),
+        "findings": [
+            {"check": check, **asdict(finding)}
+            for check, finding in (find_by_check(rows) if found is None else found)
+        ],
         "recommendations": [asdict(choice) for choice in recommend(rows)],
         "claims": [asdict(claim) for claim in claims(rows)],
         "table": records(build_table(rows) if table is None else table),
@@ -96,17 +116,17 @@ def render(
     rows: Sequence[Row],
     history: pd.DataFrame | None = None,
     since: Sequence[Regression] | None = None,
-    found: Sequence[Finding] | None = None,
+    found: Sequence[tuple[str, Finding]] | None = None,
 ) -> str:
     """The page of one session. Everything that comes from the rows is escaped by the template engine.
 
-    `since` and `found` (`reports.findings.run.find`) where they are known already.
+    `since` and `found` (`reports.findings.run.find_by_check`) where they are known already.
     """
     told = _told(rows, history, since)
     cases = summarize(rows)
     least = 1 - tolerance(rows)
     session = rows[0]
-    found = find(rows, findings(told)) if found is None else found
+    found = find_by_check(rows, findings(told)) if found is None else found
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -130,7 +150,12 @@ def render(
         card_figures,
         cause,
         case_seconds,
+        formatting.milliseconds,
         formatting.first_line,
+        answer.kept_words,
+        answer.interval_words,
+        engine_name,
+        shade,
         formatting.first_clause,
         in_words,
         unsteady,
@@ -144,6 +169,11 @@ def render(
     shipped = {case_id for choice in choices for case_id in choice.case_ids}
     ran = [case for case in cases if case.ran]
     why, lines = explain(cases, shipped), case_lines(rows, cases)
+    places = numbers(cases)
+    models = answer.model_answers(cases, choices, least)
+    kinds = doubts_by_kind(found, cases, least)
+    well = {} if history is None else last_good(history, session["session"])
+    worse = sum(one.level == "fail" for one in told)
     return environment.get_template("report.html.j2").render(
         session=session,
         started=_moment(session.get("at")),
@@ -152,11 +182,18 @@ def render(
         words=words(cases),
         doubts=list(doubts(session)),
         machine=machine(session),
-        findings=found,
+        status=answer.status(cases, least, worse, _end(rows) is not None),
+        rehearsal=_rehearsal(session),
+        answers=models,
+        marks=MARKS,
+        broken=broken(rows, findings(told), well, cases, least, found),
+        most_broken=MOST_BROKEN,
+        doubts_by_kind=kinds,
+        doubts_line=doubts_line(kinds),
         level_words=LEVEL_WORDS,
-        choices=choices,
         shipped=shipped,
-        pictures=scatter.pictures(cases, least),
+        places=places,
+        speed_pictures=_speed_pictures(cases, models, places, shipped, least),
         legend=scatter.legend(cases),
         models=_by_model_and_batch(ran),
         ran=ran,
@@ -187,6 +224,51 @@ def render(
     )
 
 
+@dataclass(frozen=True)
+class SpeedPicture:
+    """The pictures of one model: its modes, each with bars and the panel of its batch, and the panels of other batches.
+
+    `modes` are (title, bars, panel or None where no accuracy was judged).
+    """
+
+    model: str
+    modes: tuple[tuple[str, Bars, scatter.Panel | None], ...]
+    others: tuple[scatter.Panel, ...]
+    not_drawn: tuple[CaseSummary, ...]
+
+
+def _speed_pictures(
+    cases: Sequence[CaseSummary],
+    models: Sequence[answer.ModelAnswer],
+    places: Mapping[str, int],
+    shipped: Collection[str],
+    least: float,
+) -> list[SpeedPicture]:
+    drawn = {picture.model: picture for picture in scatter.pictures(cases, least)}
+    found = []
+    for each in models:
+        panels = {panel.batch: panel for panel in drawn[each.model].panels}
+        title = "Many images, and one at a time" if each.same_batch else "Many images"
+        modes = [(title, each.throughput.batch)]
+        if each.latency and not each.same_batch:
+            modes.append(("One at a time", each.latency.batch))
+        shown = [
+            (title, row, panels.pop(batch, None))
+            for title, batch in modes
+            if (row := bars(cases, each.model, batch, places, shipped))
+        ]
+        found.append(SpeedPicture(each.model, tuple(shown), tuple(panels.values()), drawn[each.model].not_drawn))
+    return found
+
+
+def _rehearsal(session: Row) -> str:
+    """That the figures are none of what will ship, in one sentence; empty where they are."""
+    small = session["suite"].get("name") == "embedded"
+    if not (session["environment"].get("gpu") and on_card(session)):
+        return machine(session)[1].rstrip(".") + (", nor about your own weights." if small else ".")
+    return "On the small models that ship with the project: your own weights differ." if small else ""
+
+
 def _told(
     rows: Sequence[Row], history: pd.DataFrame | None, since: Sequence[Regression] | None
 ) -> Sequence[Regression]:
@@ -208,7 +290,7 @@ def _end(rows: Sequence[Row]) -> Row | None:
 
 def _headings(page: Markup) -> list[tuple[Markup, Markup]]:
     """(anchor, words) of each heading of the second level. What comes from the rows is escaped there and here alike."""
-    return [(Markup(place), Markup(words)) for place, words in re.findall(r'<h2 id="([^"]+)">([^<]+)</h2>', page)]
+    return [(Markup(place), Markup(words)) for place, words in re.findall(r'<h2 id="([^"]+)"[^>]*>([^<]+)</h2>', page)]
 
 
 def _moment(at: Any) -> str:

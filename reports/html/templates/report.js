@@ -211,7 +211,8 @@ function readable(figure) {
   const hint = "Point at a mark, or tab to it and use the arrow keys, for its figures.";
   const out = element("p", { class: "readout" }, hint);
   figure.append(out);
-  points.sort((a, b) => middle(a).x - middle(b).x);
+  const ranked = figure.classList.contains("ranked"); // bars stand below each other, marks beside
+  points.sort((a, b) => (ranked ? middle(a).y - middle(b).y : middle(a).x - middle(b).x));
   points.forEach((point, place) => {
     // The words move from the title, which a browser shows late and never to the keyboard, to a label.
     const title = point.querySelector("title");
@@ -254,6 +255,26 @@ function readable(figure) {
   });
 }
 
+/** The answer as text to send to somebody: one sentence a model. */
+function forwardable(section) {
+  const cards = Array.from(section.querySelectorAll("[data-sentence]"));
+  const line = section.querySelector(".status");
+  if (!cards.length || !line) return;
+  const copy = element("button", { type: "button", class: "copy" }, "Copy the answer");
+  const told = element("span", { "aria-live": "polite", class: "soft" });
+  line.append(copy, told);
+  copy.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(cards.map((card) => card.dataset.sentence).join("\n"));
+      told.textContent = "Copied";
+    } catch {
+      told.textContent = "This browser does not let a page copy";
+    }
+  });
+}
+
+const answers = document.getElementById("ship")?.closest("section");
+if (answers) forwardable(answers);
 const table = document.getElementById("table")?.closest("section");
 if (table) cases(table);
 document.querySelectorAll(".panels figure").forEach(readable);
