@@ -103,7 +103,7 @@ class Status:
         """What broke, in a few words each; one line that nothing did where nothing did."""
         said = [
             "" if self.finished else "the run did not finish",
-            f"{self.gate_failed} failed the accuracy gate" if self.gate_failed else "",
+            f"{self.gate_failed} failed the gate" if self.gate_failed else "",
             f"{self.untrusted} cannot be trusted" if self.untrusted else "",
             f"{self.crashed} crashed" if self.crashed else "",
             f"{self.worse} became worse" if self.worse else "",
@@ -121,8 +121,8 @@ class Status:
     def doubts(self) -> tuple[str, ...]:
         """What is not certain, in a few words each."""
         said = [
-            pluralize(self.rough, "rough timing") if self.rough else "",
-            f"{self.likely} {'accuracy' if self.likely == 1 else 'accuracies'} not certain" if self.likely else "",
+            f"{pluralize(self.rough, 'timing')} rough" if self.rough else "",
+            f"{self.likely} {'accuracy' if self.likely == 1 else 'accuracies'} likely" if self.likely else "",
         ]
         return tuple(filter(None, said))
 

@@ -64,7 +64,7 @@ def bars(
     height = ROW_PX * len(own) + 4
     words = f"Speed of {len(own)} engines of {model} at batch {batch}, the fastest first; the table has the same figures."
     picture = svg(WIDTH, height, *drawn, class_="panel bars", role="group", aria_label=words)
-    unit = "img/s" if batch > 1 else "img/s, ms an image"
+    unit = "img/s" if batch > 1 else "img/s · ms"
     return Bars(batch, picture, unit, any(rough(case) for case in own), tuple(own))
 
 

@@ -137,11 +137,10 @@ def _gate_name(gate_y: float, obstacles: Sequence[Box]) -> Box:
 
 
 def _named(cases: Sequence[CaseSummary], front: Sequence[CaseSummary]) -> list[CaseSummary]:
-    """The cases with a name: all, or those on the front, what fails, the baseline and each precision's fastest."""
+    """The cases with a name: all, or those on the front, what fails and the baseline. The others have their number."""
     if len(cases) <= NAMES_THAT_FIT:
         return list(cases)
-    fastest = {case.precision: case.id for case in sorted(cases, key=lambda case: figures_of(case)[0].value)}
-    wanted = {case.id for case in front} | set(fastest.values())
+    wanted = {case.id for case in front}
     return [case for case in cases if case.id in wanted or case.is_baseline or case.gate == "fail"]
 
 

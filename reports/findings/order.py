@@ -10,27 +10,26 @@ from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import card_figures
 from reports.analysis.timing_quality import moved, shorter_end_to_end, unsteady
 from reports.findings.base import Finding
-from reports.findings.run import find_by_check
-from reports.record.schema import Row
 from reports.text.formatting import pluralize
 
 HISTORY = "history"
 # What to do, by the check that found it.
 MEND = {
     "ending": "see the end of the terminal's log; --resume DIR goes on with the run",
-    "errors": "its log stands under Why; --resume DIR asks it again",
+    "errors": "its log stands under Why; --resume DIR runs it again",
     "gate_failures": "do not ship it; python -m fixtures.divergence names the first layers that differ",
     "problems": "build it again with --rebuild; do not trust its figures until then",
     HISTORY: "python -m reports compare sets two of these runs side by side",
 }
-UNDECIDED = "give more evaluation images, then judge it again"
+# How the check of the gates begins what it advises itself.
+UNDECIDED = " The interval reaches the gate:"
 
 
 @dataclass(frozen=True)
 class Broken:
     """One thing that broke: where (empty for the whole run), what and how much, since when if known, what to do.
 
-    `where` and `found` together are the text of the finding.
+    `where` and `found`, with the advice that the check itself gives, are the text of the finding.
     """
 
     code: str
@@ -44,8 +43,8 @@ class Broken:
     def line(self) -> str:
         """All of it in a line."""
         head = f"{self.where}: " if self.where else ""
-        since = f" Since: {self.since}." if self.since else ""
-        return f"{head}{self.found}{since} → {self.mend}"
+        since = f" ({self.since})" if self.since else ""
+        return f"{head}{self.found} → {self.mend}{since}"
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,8 @@ KINDS: Mapping[str, Kind] = {
         lambda each, _: shorter_end_to_end(each),
     ),
     "not_certain": Kind(
-        "accuracy likely, not certain",
-        "accuracies likely, not certain",
+        "accuracy not certain",
+        "accuracies not certain",
         lambda each, least: each.uncertain(least) is not None,
     ),
     "throttled": Kind(
@@ -99,8 +98,8 @@ KINDS: Mapping[str, Kind] = {
         "timing on a shared GPU", "timings on a shared GPU", lambda each, _: bool(card_figures(each).foreign)
     ),
     "no_baseline": Kind("model and batch without a speed-up", "models and batches without a speed-up"),
-    "silent_fp32": Kind("note on engines in another precision", "notes on engines in another precision"),
-    "slower": Kind("note on lower precision that did not pay", "notes on lower precision that did not pay"),
+    "silent_fp32": Kind("kind of engine in another precision", "kinds of engine in another precision"),
+    "slower": Kind("note on slower precisions", "notes on slower precisions"),
     "launch_bound": Kind(
         "timing bound by the host's launches",
         "timings bound by the host's launches",
@@ -119,36 +118,31 @@ KINDS: Mapping[str, Kind] = {
 
 
 def broken(
-    rows: Sequence[Row],
-    also: Sequence[Finding],
-    since: Mapping[str, str],
-    cases: Sequence[CaseSummary],
-    least: float,
-    found: Sequence[tuple[str, Finding]] | None = None,
+    found: Sequence[tuple[str, Finding]], cases: Sequence[CaseSummary], since: Mapping[str, str]
 ) -> list[Broken]:
-    """What broke, in the order of `reports.findings.run.find`.
+    """What broke, in the order of `found` (`reports.findings.run.find_by_check`).
 
-    `since` says of a case's id when it was last well, as far as a history knows.
+    `since` says of a case's id when it was last well, as far as a history knows. What the history says of a case that
+    crashed is left to the crash itself, so that no case is told twice.
     """
     told = []
-    for code, finding in find_by_check(rows, also) if found is None else found:
+    for code, finding in found:
         if finding.level != "fail":
             continue
         where, colon, rest = finding.text.partition(": ")
         about = tuple(case for case in cases if _named(case, where) and _broken_as(code, case)) if colon else ()
         if code == "ending" or not colon:
             where, rest, about = "", finding.text, ()
+        if code == HISTORY and about and all(case.status == "error" for case in about):
+            continue
         last = dict.fromkeys(since[case.id] for case in about if case.id in since) if code != HISTORY else {}
-        mend = MEND.get(code, MEND["errors"])
-        if code == "gate_failures" and all(_undecided(case, least) for case in about):
-            mend = UNDECIDED
+        rest, advice, why = rest.partition(UNDECIDED)
+        mend = f"{advice.strip()}{why}" if advice else MEND.get(code, MEND["errors"])
         told.append(Broken(code, where, rest, next(iter(last)) if len(last) == 1 else "", mend, _ids(about)))
     return told
 
 
-def doubts(
-    found: Sequence[tuple[str, Finding]], cases: Sequence[CaseSummary], least: float
-) -> list[Doubts]:
+def doubts(found: Sequence[tuple[str, Finding]], cases: Sequence[CaseSummary], least: float) -> list[Doubts]:
     """Everything else that was found, by its kind in the order of `KINDS`, with how often."""
     by_code: dict[str, list[Finding]] = {}
     for code, finding in found:
@@ -167,7 +161,7 @@ def _doubts(code: str, findings: Sequence[Finding], cases: Sequence[CaseSummary]
 
 
 def doubts_line(told: Sequence[Doubts], most: int = 4) -> str:
-    """The kinds of doubt in a line: `12 timings moved or spread, 31 accuracies likely, not certain; 4 other notes`."""
+    """The kinds of doubt in a line: `12 timings moved or spread, 31 accuracies not certain; 4 other notes`."""
     grave = [each for each in told if each.level == "warn"]
     shown = "; ".join(each.title for each in grave[:most])
     left = sum(len(each.findings) for each in told if each not in grave[:most])
@@ -177,12 +171,6 @@ def doubts_line(told: Sequence[Doubts], most: int = 4) -> str:
 
 def _repeated(case: CaseSummary) -> bool:
     return card_figures(case).repeats > 0
-
-
-def _undecided(case: CaseSummary, least: float) -> bool:
-    """Whether it fails by its figure alone: its interval reaches the gate."""
-    ratio = case.metric.ratio if case.metric else None
-    return ratio is not None and ratio.high is not None and ratio.high >= least
 
 
 def _named(case: CaseSummary, where: str) -> bool:

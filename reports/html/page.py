@@ -16,10 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports.analysis import answer
-from reports.analysis.cases import CaseSummary, summarize, tolerance
+from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import card_figures, filled, peak_sources, quantity, speeds
 from reports.analysis.not_run import unanswered
-from reports.analysis.recommendation import recommend
 from reports.analysis.run_time import case_seconds, parts, session_cost
 from reports.analysis.suite_description import about
 from reports.analysis.tables import build_metric_table, build_table, layers_text, records, size_ratio
@@ -27,14 +26,10 @@ from reports.analysis.timing_quality import moved, shorter_end_to_end, unsteady
 from reports.charts import scatter
 from reports.charts.bars import Bars, bars, numbers, shade
 from reports.errors import ReportError
-from reports.findings.base import Finding
 from reports.findings.claims import claims
 from reports.findings.gpu import cause
-from reports.findings.order import broken, doubts_line
-from reports.findings.order import doubts as doubts_by_kind
-from reports.findings.run import find_by_check
-from reports.history.last_good import last_good
-from reports.history.session_regressions import Regression, findings, judge
+from reports.findings.reading import Reading, read
+from reports.history.session_regressions import Regression, judge
 from reports.html.assets import SCRIPT, case_lines, content_policy
 from reports.html.case_details import MOST_PICTURES, SHORTER, USUAL, explain
 from reports.html.environment_section import doubts, in_words
@@ -81,31 +76,30 @@ def write_report(
     folder = Path(folder)
     told = _told(session, history, since)
     table = build_table(session)
-    found = find_by_check(session, findings(told))
+    reading = read(session, told, history)
     _write_whole(folder / "report.csv", table.to_csv(index=False))
-    as_json = json.dumps(as_data(session, found, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    as_json = json.dumps(as_data(session, reading, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     _write_whole(folder / "report.json", as_json)
-    _write_whole(folder / "report.html", render(session, history, told, found))
+    _write_whole(folder / "report.html", render(session, history, told, reading))
     return folder / "report.html"
 
 
 def as_data(
-    rows: Sequence[Row], found: Sequence[tuple[str, Finding]] | None = None, table: pd.DataFrame | None = None
+    rows: Sequence[Row], reading: Reading | None = None, table: pd.DataFrame | None = None
 ) -> dict[str, Any]:
     """The report as plain data: the session, both tables, the answers, the findings and the recommendations.
 
-    `found` (`reports.findings.run.find_by_check`) and `table` (`reports.analysis.tables.build_table`) where they are known.
+    `reading` (`reports.findings.reading.read`) and `table` (`reports.analysis.tables.build_table`) where they are
+    known.
     """
+    reading = read(rows) if reading is None else reading
     return {
         "schema": REPORT_SCHEMA,
         "session": rows[0],
         "end": _end(rows),
-        "answers": answer.as_data(answer.answers(rows)),
-        "findings": [
-            {"check": check, **asdict(finding)}
-            for check, finding in (find_by_check(rows) if found is None else found)
-        ],
-        "recommendations": [asdict(choice) for choice in recommend(rows)],
+        "answers": answer.as_data(reading.answers),
+        "findings": [{"check": check, **asdict(finding)} for check, finding in reading.found],
+        "recommendations": [asdict(choice) for choice in reading.choices],
         "claims": [asdict(claim) for claim in claims(rows)],
         "table": records(build_table(rows) if table is None else table),
         "metrics": records(build_metric_table(rows)),
@@ -116,17 +110,16 @@ def render(
     rows: Sequence[Row],
     history: pd.DataFrame | None = None,
     since: Sequence[Regression] | None = None,
-    found: Sequence[tuple[str, Finding]] | None = None,
+    reading: Reading | None = None,
 ) -> str:
     """The page of one session. Everything that comes from the rows is escaped by the template engine.
 
-    `since` and `found` (`reports.findings.run.find_by_check`) where they are known already.
+    `since` and `reading` (`reports.findings.reading.read`) where they are known already.
     """
     told = _told(rows, history, since)
-    cases = summarize(rows)
-    least = 1 - tolerance(rows)
+    reading = read(rows, told, history) if reading is None else reading
+    cases, least = reading.cases, reading.least
     session = rows[0]
-    found = find_by_check(rows, findings(told)) if found is None else found
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -165,15 +158,10 @@ def render(
         environment.filters[helper.__name__] = helper
     environment.filters["figure"] = number
     environment.filters["headings"] = _headings
-    choices = recommend(rows)
-    shipped = {case_id for choice in choices for case_id in choice.case_ids}
+    shipped = {case_id for choice in reading.choices for case_id in choice.case_ids}
     ran = [case for case in cases if case.ran]
     why, lines = explain(cases, shipped), case_lines(rows, cases)
     places = numbers(cases)
-    models = answer.model_answers(cases, choices, least)
-    kinds = doubts_by_kind(found, cases, least)
-    well = {} if history is None else last_good(history, session["session"])
-    worse = sum(one.level == "fail" for one in told)
     return environment.get_template("report.html.j2").render(
         session=session,
         started=_moment(session.get("at")),
@@ -182,18 +170,14 @@ def render(
         words=words(cases),
         doubts=list(doubts(session)),
         machine=machine(session),
-        status=answer.status(cases, least, worse, _end(rows) is not None),
+        reading=reading,
         rehearsal=_rehearsal(session),
-        answers=models,
         marks=MARKS,
-        broken=broken(rows, findings(told), well, cases, least, found),
         most_broken=MOST_BROKEN,
-        doubts_by_kind=kinds,
-        doubts_line=doubts_line(kinds),
         level_words=LEVEL_WORDS,
         shipped=shipped,
         places=places,
-        speed_pictures=_speed_pictures(cases, models, places, shipped, least),
+        speed_pictures=_speed_pictures(cases, reading.answers, places, shipped, least),
         legend=scatter.legend(cases),
         models=_by_model_and_batch(ran),
         ran=ran,

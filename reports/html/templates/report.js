@@ -208,8 +208,7 @@ function readable(figure) {
   const reach = 28; // CSS pixels: a finger's width
   const apart = 8; // closer marks are one to a finger
   if (!points.length) return;
-  const hint = "Point at a mark, or tab to it and use the arrow keys, for its figures.";
-  const out = element("p", { class: "readout" }, hint);
+  const out = element("p", { class: "readout" });
   figure.append(out);
   const ranked = figure.classList.contains("ranked"); // bars stand below each other, marks beside
   points.sort((a, b) => (ranked ? middle(a).y - middle(b).y : middle(a).x - middle(b).x));
@@ -258,11 +257,10 @@ function readable(figure) {
 /** The answer as text to send to somebody: one sentence a model. */
 function forwardable(section) {
   const cards = Array.from(section.querySelectorAll("[data-sentence]"));
-  const line = section.querySelector(".status");
-  if (!cards.length || !line) return;
-  const copy = element("button", { type: "button", class: "copy" }, "Copy the answer");
+  if (!cards.length) return;
+  const copy = element("button", { type: "button", class: "copy", "aria-label": "Copy the answer" }, "Copy");
   const told = element("span", { "aria-live": "polite", class: "soft" });
-  line.append(copy, told);
+  section.append(element("p", { class: "forward" }, copy, " ", told));
   copy.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(cards.map((card) => card.dataset.sentence).join("\n"));
