@@ -35,6 +35,7 @@ def spread(points: Sequence[Point], apart: float, rooms: Sequence[Box]) -> list[
         if not (missing > 0.01).any():
             break
         step = (across / far[..., None]) * (missing / 2)[..., None]
-        places = places + step.sum(axis=1)
+        # The mean of its pushes, not their sum: a crowd is to part, not to fly apart.
+        places = places + step.sum(axis=1) / np.maximum(1, (missing > 0).sum(axis=1))[:, None]
         places = np.clip(places, lowest, highest)
     return [(float(x), float(y)) for x, y in places]

@@ -56,6 +56,9 @@ class Kind:
     about: Callable[[CaseSummary, float], bool] | None = None
 
     def title(self, count: int) -> str:
+        """With a count; without one where the check speaks of the whole run, and `several` is empty."""
+        if not self.several:
+            return self.one
         return f"{count} {self.one if count == 1 else self.several}"
 
 
@@ -76,7 +79,7 @@ class Doubts:
 
 # In the order of reading. A check that is not here is told under its own name: none is lost.
 KINDS: Mapping[str, Kind] = {
-    "ending": Kind("note on how the run ended", "notes on how the run ended"),
+    "ending": Kind("how the run ended", ""),
     "not_steady": Kind("timing did not become steady", "timings did not become steady", lambda each, _: unsteady(each)),
     "moving": Kind(
         "timing moved or spread", "timings moved or spread", lambda each, _: not unsteady(each) and bool(moved(each))
@@ -111,8 +114,8 @@ KINDS: Mapping[str, Kind] = {
         "cases not judged",
         lambda each, _: each.gate == "not judged" and not each.problems,
     ),
-    "unhindered": Kind("good note on the GPU", "good notes on the GPU"),
-    "nothing_failed": Kind("note on the gates", "notes on the gates"),
+    "unhindered": Kind("no throttling, and no other process on the GPU", ""),
+    "nothing_failed": Kind("the gates", ""),
     "did_not_run": Kind("case did not run", "cases did not run", lambda each, _: not each.ran),
 }
 
