@@ -70,7 +70,7 @@ class ModeAnswer:
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """The answer for one model. `latency` is None where no batch of one image was timed; `choices` are of all batches."""
+    """The answer for one model. `latency` is None where no batch of one image was timed; `choices` has all batches."""
 
     model: str
     throughput: ModeAnswer
@@ -133,9 +133,7 @@ def answers(rows: Sequence[Row]) -> list[ModelAnswer]:
     return model_answers(summarize(session), recommend(session), 1 - tolerance(session))
 
 
-def model_answers(
-    cases: Sequence[CaseSummary], choices: Sequence[Recommendation], least: float
-) -> list[ModelAnswer]:
+def model_answers(cases: Sequence[CaseSummary], choices: Sequence[Recommendation], least: float) -> list[ModelAnswer]:
     """The same of cases and their recommendations, where these are known."""
     found = []
     for model in dict.fromkeys(choice.model for choice in choices):

@@ -45,9 +45,7 @@ def numbers(cases: Sequence[CaseSummary]) -> dict[str, int]:
         if case.images_per_second is not None:
             groups.setdefault((case.model, case.batch), []).append(case)
     return {
-        case.id: place
-        for group in groups.values()
-        for place, case in enumerate(sorted(group, key=_slower), start=1)
+        case.id: place for group in groups.values() for place, case in enumerate(sorted(group, key=_slower), start=1)
     }
 
 
@@ -62,7 +60,9 @@ def bars(
     fastest = max(max(_reach(case)[1], case.images_per_second or 0.0) for case in own)
     drawn = [_row(case, place, places[case.id], fastest, case.id in shipped) for place, case in enumerate(own)]
     height = ROW_PX * len(own) + 4
-    words = f"Speed of {len(own)} engines of {model} at batch {batch}, the fastest first; the table has the same figures."
+    words = (
+        f"Speed of {len(own)} engines of {model} at batch {batch}, the fastest first; the table has the same figures."
+    )
     picture = svg(WIDTH, height, *drawn, class_="panel bars", role="group", aria_label=words)
     unit = "img/s" if batch > 1 else "img/s · ms"
     return Bars(batch, picture, unit, any(rough(case) for case in own), tuple(own))

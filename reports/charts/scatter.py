@@ -81,9 +81,7 @@ def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, str]]:
     return [(name.upper(), shade(name)) for name in timed]
 
 
-def _panel(
-    batch: int, cases: Sequence[CaseSummary], places: Mapping[str, int], scales: Scales, least: float
-) -> Panel:
+def _panel(batch: int, cases: Sequence[CaseSummary], places: Mapping[str, int], scales: Scales, least: float) -> Panel:
     gate_y = scales.y(least)
     homes = {case.id: (scales.x(figures_of(case)[0].value), scales.y(figures_of(case)[1].value)) for case in cases}
     rooms = [_room(homes[case.id][1], gate_y, fails=case.gate == "fail") for case in cases]

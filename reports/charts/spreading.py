@@ -16,8 +16,8 @@ GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 def spread(points: Sequence[Point], apart: float, rooms: Sequence[Box]) -> list[Point]:
     """The same points in the same order, no two nearer than `apart` pixels, as far as their rooms allow.
 
-    `rooms` says of each point where it may go. What is clear of the others stays where it is. Two that are too near each move by half of what is missing, along
-    the line between them, until none is.
+    `rooms` says of each point where it may go. What is clear of the others stays where it is. Two that are too near
+    each move by half of what is missing, along the line between them, until none is.
     """
     places = np.array(points, dtype=np.float64).reshape(-1, 2)
     if len(places) < 2:

@@ -1,4 +1,4 @@
-"""What a reader is told first, wherever: the answer, what broke, and the doubts. Page, terminal and job summary share it."""
+"""What a reader is told first: the answer, what broke, the doubts; the same for page, terminal and job summary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

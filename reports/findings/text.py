@@ -30,5 +30,5 @@ def _cut(lines: list[str], most: int, one: str, several: str) -> list[str]:
 
 
 def _clipped(line: str) -> str:
-    whole = " ".join(line.split())
+    whole = " ".join(line.splitlines())
     return whole if len(whole) <= CHARACTERS else whole[: CHARACTERS - 1] + "…"

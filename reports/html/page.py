@@ -84,9 +84,7 @@ def write_report(
     return folder / "report.html"
 
 
-def as_data(
-    rows: Sequence[Row], reading: Reading | None = None, table: pd.DataFrame | None = None
-) -> dict[str, Any]:
+def as_data(rows: Sequence[Row], reading: Reading | None = None, table: pd.DataFrame | None = None) -> dict[str, Any]:
     """The report as plain data: the session, both tables, the answers, the findings and the recommendations.
 
     `reading` (`reports.findings.reading.read`) and `table` (`reports.analysis.tables.build_table`) where they are
@@ -246,11 +244,10 @@ def _speed_pictures(
 
 
 def _rehearsal(session: Row) -> str:
-    """That the figures are none of what will ship, in one sentence; empty where they are."""
-    small = session["suite"].get("name") == "embedded"
+    """Why the figures are none of what will ship, in a few words; empty where they are. Details stand under Trust."""
     if not (session["environment"].get("gpu") and on_card(session)):
-        return machine(session)[1].rstrip(".") + (", nor about your own weights." if small else ".")
-    return "On the small models that ship with the project: your own weights differ." if small else ""
+        return "On a CPU: this tells nothing about a GPU."
+    return "On small models: your own differ." if session["suite"].get("name") == "embedded" else ""
 
 
 def _told(

@@ -45,7 +45,10 @@ def test_the_fastest_of_those_that_pass_is_told_and_not_the_fastest() -> None:
 def test_throughput_takes_the_batch_with_the_most_images_and_latency_batch_1() -> None:
     rows: list[Row] = []
     for batch, p50 in ((1, 5.0), (8, 20.0), (32, 100.0)):
-        rows += [*answered(case("pytorch", "fp32", batch=batch), 4 * p50), *answered(case("tensorrt", "fp16", batch=batch), p50)]
+        rows += [
+            *answered(case("pytorch", "fp32", batch=batch), 4 * p50),
+            *answered(case("tensorrt", "fp16", batch=batch), p50),
+        ]
     found = _one(*rows)
     assert found.throughput.batch == 8 and found.latency is not None and found.latency.batch == 1
     assert not found.same_batch
@@ -56,7 +59,10 @@ def test_throughput_takes_the_batch_with_the_most_images_and_latency_batch_1() -
 def test_of_batches_as_fast_as_each_other_the_smallest_counts() -> None:
     rows: list[Row] = []
     for batch, p50 in ((8, 20.0), (32, 79.0)):
-        rows += [*answered(case("pytorch", "fp32", batch=batch), 4 * p50), *answered(case("tensorrt", "fp16", batch=batch), p50)]
+        rows += [
+            *answered(case("pytorch", "fp32", batch=batch), 4 * p50),
+            *answered(case("tensorrt", "fp16", batch=batch), p50),
+        ]
     assert _one(*rows).throughput.batch == 8
 
 
@@ -127,7 +133,10 @@ def test_nothing_timed_has_no_answer() -> None:
 
 def test_the_status_counts_each_case_once_by_what_broke_it() -> None:
     crash = row(case("torch-compile", "fp16"), "build", outcome="error", reason="no compiler")
-    lie = [row(case("trtexec", "int8"), "build", outcome="failed", reason="none of its layers"), speed(case("trtexec", "int8"), 5.0)]
+    lie = [
+        row(case("trtexec", "int8"), "build", outcome="failed", reason="none of its layers"),
+        speed(case("trtexec", "int8"), 5.0),
+    ]
     rows = [session_row(), *answered(BASE, 80.0), *answered(FAST, 20.0, 0.9), crash, *lie, end_row()]
     found = status(summarize(rows), 0.98, worse=1, finished=True)
     assert found.words == ("1 failed the gate", "1 cannot be trusted", "1 crashed", "1 became worse")

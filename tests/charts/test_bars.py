@@ -82,4 +82,6 @@ def test_a_long_or_hostile_name_is_cut_and_escaped() -> None:
     each = case(name, "fp16")
     drawn = str(_bars([session_row(), *answered(BASE, 10.0), *answered(each, 5.0)]).svg)
     assert "<b>" not in drawn
-    assert max(len(words) for words in re.findall(r'class="engine[^"]*">([^<]*)', drawn)) <= LONGEST_NAME + 2 * len("&lt;")
+    assert max(len(words) for words in re.findall(r'class="engine[^"]*">([^<]*)', drawn)) <= LONGEST_NAME + 2 * len(
+        "&lt;"
+    )

@@ -60,7 +60,12 @@ def test_the_answer_comes_first_then_what_broke_then_the_doubts():
     reading = read(ROWS)
     first = next(line for line in page.splitlines() if line.startswith("- "))
     assert first == f"- {escaped(reading.answers[0].sentence)}"
-    order = [first, escaped(reading.status.words[0]), "### What broke", *(escaped(each.line) for each in reading.broken)]
+    order = [
+        first,
+        escaped(reading.status.words[0]),
+        "### What broke",
+        *(escaped(each.line) for each in reading.broken),
+    ]
     order += ["### How sure is it", *(escaped(kind.title) for kind in reading.doubts), "### What to ship"]
     places = [page.index(words) for words in order]
     assert places == sorted(places) and len(reading.broken) == 2 and len(reading.doubts) == 1

@@ -79,13 +79,16 @@ def test_the_end_is_the_answer_and_the_path_of_the_page(tmp_path: Path) -> None:
 
 def test_what_broke_stands_behind_the_answer_with_what_to_do(tmp_path: Path) -> None:
     crash = row(case("torch-compile", "fp16"), "build", outcome="error", reason="no compiler")
-    end = _end_of(_said(tmp_path, session_row(), *answered(BASELINE, 40.0), *answered(TENSORRT, 10.0, 0.9), crash, end_row(6)))
+    end = _end_of(
+        _said(tmp_path, session_row(), *answered(BASELINE, 40.0), *answered(TENSORRT, 10.0, 0.9), crash, end_row(6))
+    )
     assert end[1:4] == [
         "1 failed the gate; 1 crashed.",
         "Broken: yolov8n torch-compile FP16 (batch 8): the build question stopped with an error: no compiler → "
         "its log stands under Why; --resume DIR runs it again",
-        "Broken: yolov8n tensorrt INT8 (batch 8): fails its gate: keeps 90.0\u202f% (89.2–90.8) of the baseline's mAP50-95; "
-        "98\u202f% is asked. → do not ship it; python -m fixtures.divergence names the first layers that differ",
+        "Broken: yolov8n tensorrt INT8 (batch 8): fails its gate: keeps 90.0\u202f% (89.2–90.8) of the baseline's "
+        "mAP50-95; 98\u202f% is asked. → "
+        "do not ship it; python -m fixtures.divergence names the first layers that differ",
     ]
 
 
