@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.analysis.cases import CaseSummary, summarize, tolerance
-from reports.analysis.gpu_figures import gpu_contended
+from reports.analysis.names import engine_name
 from reports.analysis.recommendation import TIE, Recommendation, recommend
-from reports.analysis.timing_quality import rough
+from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text.formatting import join_words, milliseconds, percent, percent_interval, pluralize, significant, times
-from reports.text.names import engine_name
 
 CERTAIN, LIKELY, FAILS, NOT_JUDGED, BASELINE = "certain", "likely", "fails", "not judged", "baseline"
 THROUGHPUT, LATENCY = "throughput", "latency"
@@ -48,12 +47,12 @@ class ModeAnswer:
     @property
     def rough(self) -> bool:
         """Whether the time of what is told was not steady, or not its own."""
-        return any(rough(case) or gpu_contended(case) for case in self.ship or (self.shown,))
+        return any(unreliable(case) or gpu_contended(case) for case in self.ship or (self.shown,))
 
     @property
     def rough_speedup(self) -> bool:
         """Whether the time that the speed-up is over was not."""
-        return self.baseline is not None and (rough(self.baseline) or gpu_contended(self.baseline))
+        return self.baseline is not None and (unreliable(self.baseline) or gpu_contended(self.baseline))
 
     @property
     def image_ms(self) -> float | None:
@@ -156,7 +155,7 @@ def status(cases: Sequence[CaseSummary], least: float, worse: int, finished: boo
         untrusted=sum(case.gate != "fail" and (bool(case.problems) or bool(case.failed_stages)) for case in ran),
         crashed=sum(case.status == "error" for case in ran),
         worse=worse,
-        rough=sum(rough(case) for case in ran if case.latency),
+        rough=sum(unreliable(case) for case in ran if case.latency),
         likely=sum(accuracy_mark(case, least) == LIKELY for case in ran),
         finished=finished,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from reports.analysis.cases import CaseSummary
-from reports.analysis.timing_quality import launches_iqr, relative_iqr, rough
+from reports.analysis.timing_quality import relative_iqr, unreliable
 from reports.charts.svg import line, svg, tag, text
 from reports.text.formatting import milliseconds, significant, times
 
@@ -65,7 +65,7 @@ def bars(
     )
     picture = svg(WIDTH, height, *drawn, class_="panel bars", role="group", aria_label=words)
     unit = "img/s" if batch > 1 else "img/s · ms"
-    return Bars(batch, picture, unit, any(rough(case) for case in own), tuple(own))
+    return Bars(batch, picture, unit, any(unreliable(case) for case in own), tuple(own))
 
 
 def shade(precision: str) -> str:
@@ -98,7 +98,7 @@ def _row(case: CaseSummary, place: int, number: int, fastest: float, ships: bool
     if fails:
         parts.append(line((NAME_PX, middle), (max(end, BAR_LEFT_PX + 1), middle), "strike"))
     shown = end
-    if rough(case):
+    if unreliable(case):
         low, high = (_x(each, fastest, right) for each in _reach(case))
         shown = max(end, high)
         parts.append(line((low, middle), (high, middle), "whisker"))
@@ -112,7 +112,7 @@ def _row(case: CaseSummary, place: int, number: int, fastest: float, ships: bool
 
 def _told(case: CaseSummary) -> str:
     speedup = f", {times(case.speedup.value)}" if case.speedup else ""
-    uncertain = " (rough)" if rough(case) else ""
+    uncertain = " (rough)" if unreliable(case) else ""
     return f"{case.id}: {significant(case.images_per_second)} img/s{uncertain}{speedup}, gate: {case.gate_label}"
 
 
@@ -122,7 +122,8 @@ def _reach(case: CaseSummary) -> tuple[float, float]:
     rate = case.images_per_second or 0.0
     if latency is None or latency.p50_ms <= 0:
         return rate, rate
-    iqr = (launches_iqr(case) if case.launch_bound else relative_iqr(case)) or 0.0
+    launches = case.speed.launch.latency_ms if case.speed.launch else None
+    iqr = (launches.relative_iqr if case.launch_bound and launches else relative_iqr(case)) or 0.0
     low = min(latency.p50_ms * (1 - min(iqr, 1.0) / 2), latency.low_ms or latency.p50_ms)
     high = max(latency.p50_ms * (1 + iqr / 2), latency.high_ms or latency.p50_ms)
     return rate * latency.p50_ms / high, rate * latency.p50_ms / low

@@ -9,17 +9,18 @@ from reports.analysis.answer import ModelAnswer, Status, model_answers, status
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.recommendation import Recommendation, recommend
 from reports.findings.base import Finding
+from reports.findings.history import history_findings
 from reports.findings.order import Broken, Doubts, broken, doubts, doubts_line
-from reports.findings.run import find_by_check
+from reports.findings.run import find
 from reports.history.last_good import last_good
-from reports.history.session_regressions import Regression, findings
+from reports.history.session_regressions import Regression
 from reports.record.schema import Row
 from reports.record.store import last_session
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One session, in the order in which it is told. `found` are all findings, each with its check's name."""
+    """One session, in the order in which it is told. `found` are all findings."""
 
     cases: tuple[CaseSummary, ...]
     least: float
@@ -28,7 +29,7 @@ class Reading:
     status: Status
     broken: tuple[Broken, ...]
     doubts: tuple[Doubts, ...]
-    found: tuple[tuple[str, Finding], ...]
+    found: tuple[Finding, ...]
 
     @property
     def doubts_line(self) -> str:
@@ -44,7 +45,7 @@ def read(rows: Sequence[Row], since: Sequence[Regression] = (), history: pd.Data
     session = last_session(list(rows))
     cases, least = summarize(session), 1 - tolerance(session)
     choices = recommend(session)
-    found = find_by_check(session, findings(since))
+    found = find(session, history_findings(since))
     crashed = {case.id for case in cases if case.status == "error"}
     worse = sum(one.level == "fail" and one.case not in crashed for one in since)
     finished = any(row["kind"] == "end" for row in session)
@@ -56,6 +57,6 @@ def read(rows: Sequence[Row], since: Sequence[Regression] = (), history: pd.Data
         answers=tuple(model_answers(cases, choices, least)),
         status=status(cases, least, worse, finished),
         broken=tuple(broken(found, cases, well)),
-        doubts=tuple(doubts(found, cases, least)),
+        doubts=tuple(doubts(found)),
         found=tuple(found),
     )

@@ -1,10 +1,8 @@
 """The report of a session: one page that needs nothing else, and the same figures as JSON and CSV."""
 
-import contextlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,29 +16,30 @@ from markupsafe import Markup
 from reports.analysis import answer
 from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import card_figures, filled, peak_sources, quantity, speeds
-from reports.analysis.not_run import unanswered
+from reports.analysis.names import engine_name
 from reports.analysis.run_time import case_seconds, parts, session_cost
-from reports.analysis.suite_description import about
 from reports.analysis.tables import build_metric_table, build_table, layers_text, records, size_ratio
-from reports.analysis.timing_quality import moved, shorter_end_to_end, unsteady
+from reports.analysis.timing_quality import caveats
 from reports.charts import scatter
 from reports.charts.bars import Bars, bars, numbers, shade
+from reports.description.machine import card_facts, machine, on_card
+from reports.description.not_run import unanswered
+from reports.description.suite_description import about
 from reports.errors import ReportError
+from reports.findings.base import LEVEL_WORDS
 from reports.findings.claims import claims
 from reports.findings.gpu import cause
 from reports.findings.reading import Reading, read
 from reports.history.session_regressions import Regression, judge
 from reports.html.assets import SCRIPT, case_lines, content_policy
-from reports.html.case_details import MOST_PICTURES, SHORTER, USUAL, explain
+from reports.html.case_details import MOST_PICTURES, USUAL, explain
 from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
-from reports.record.machine import card_facts, machine, on_card
-from reports.record.parsing import number
+from reports.record.files import write_atomically
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text import formatting
-from reports.text.names import engine_name
 
 TEMPLATES = Path(__file__).parent / "templates"
 # How certain the accuracy is: a sign, so that nothing depends on colour, and a word.
@@ -53,7 +52,6 @@ MARKS = {
 }
 # So many lines of what broke stand open; more are in a fold behind them.
 MOST_BROKEN = 6
-LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
 REPORT_SCHEMA = 1
 
 
@@ -77,10 +75,10 @@ def write_report(
     told = _told(session, history, since)
     table = build_table(session)
     reading = read(session, told, history)
-    _write_whole(folder / "report.csv", table.to_csv(index=False))
+    _write(folder / "report.csv", table.to_csv(index=False))
     as_json = json.dumps(as_data(session, reading, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
-    _write_whole(folder / "report.json", as_json)
-    _write_whole(folder / "report.html", render(session, history, told, reading))
+    _write(folder / "report.json", as_json)
+    _write(folder / "report.html", render(session, history, told, reading))
     return folder / "report.html"
 
 
@@ -96,7 +94,7 @@ def as_data(rows: Sequence[Row], reading: Reading | None = None, table: pd.DataF
         "session": rows[0],
         "end": _end(rows),
         "answers": answer.as_data(reading.answers),
-        "findings": [{"check": check, **asdict(finding)} for check, finding in reading.found],
+        "findings": [finding.to_dict() for finding in reading.found],
         "recommendations": [asdict(choice) for choice in reading.choices],
         "claims": [asdict(claim) for claim in claims(rows)],
         "table": records(build_table(rows) if table is None else table),
@@ -149,12 +147,9 @@ def render(
         shade,
         formatting.first_clause,
         in_words,
-        unsteady,
-        moved,
-        shorter_end_to_end,
+        caveats,
     ):
         environment.filters[helper.__name__] = helper
-    environment.filters["figure"] = number
     environment.filters["headings"] = _headings
     shipped = {case_id for choice in reading.choices for case_id in choice.case_ids}
     ran = [case for case in cases if case.ran]
@@ -183,7 +178,7 @@ def render(
         idle=lines.idle,
         script=SCRIPT,
         content_policy=content_policy(),
-        watched=[case for case in ran if case.values("speed").get("card")],
+        watched=[case for case in ran if case.speed.gpu],
         quantity=quantity(ran),
         speeds=speeds(ran),
         columns=filled(ran),
@@ -195,7 +190,6 @@ def render(
         why=why,
         anchors={each.case.id: each.anchor for of_model in why.values() for each in of_model},
         most_pictures=MOST_PICTURES,
-        shorter=SHORTER,
         usual=USUAL,
         since=None if history is None else check_history(history, session["session"], told, cases, shipped),
         most_charts=MOST_CHARTS,
@@ -282,24 +276,9 @@ def _moment(at: Any) -> str:
         return str(at)
 
 
-def _write_whole(path: Path, content: str) -> None:
-    """Write a file beside its place, then move it there: a reader never sees half of it."""
+def _write(path: Path, content: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        beside = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                # A path on Linux may hold bytes that are no text; a page must not fail because of one.
-                file.write(content.encode("utf-8", "replace"))
-                file.flush()
-                os.fsync(file.fileno())
-            beside.chmod(0o644)  # mkstemp makes it private; a report is made to be shown
-            beside.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                beside.unlink()
-            raise
+        write_atomically(path, content)
     except OSError as error:
         raise ReportError(
             f"{path}: cannot write the report: {error.strerror or error}",
