@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from reports.analysis.cases import BASELINE_PRECISION, summarize, tolerance
 from reports.analysis.exit_status import Status
 from reports.analysis.tables import layers_text
-from reports.findings import gpu, timing
+from reports.findings import data, gpu, timing
 from reports.findings.base import LEVELS, Finding, Session, together
 from reports.record.parsing import number
 from reports.record.ratio import reaches
@@ -71,7 +71,7 @@ def _errors(seen: Session) -> Iterator[Finding]:
 def _gate_failures(seen: Session) -> Iterator[Finding]:
     said = []
     for case in seen.cases:
-        if case.gate != "fail":
+        if case.gate != "fail" or case.values("accuracy").get(data.IMPLAUSIBLE_BASELINE):
             continue
         text = f"fails its gate: {gate_sentence(case, seen.least)}; {gate_percent(seen.least)} is asked."
         ratio = case.metric.ratio if case.metric else None
@@ -166,6 +166,7 @@ def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _ending,
     _errors,
+    data.implausible_baseline,
     _gate_failures,
     _problems,
     timing.slower,
@@ -178,6 +179,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     gpu.shared,
     gpu.unhindered,
     timing.no_baseline,
+    data.departures,
     _not_certain,
     _not_judged,
     _did_not_run,

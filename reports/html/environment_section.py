@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from reports.record.notices import read_notices
 from reports.record.schema import Row
 from reports.text.formatting import MISSING, THIN_SPACE, significant, size
 
@@ -26,6 +27,8 @@ def in_words(value: Any) -> Any:
 
 
 def _fact(key: str, value: Any) -> tuple[str, Any]:
+    if key == "notices":
+        return "data", [notice.sentence for notice in read_notices({key: value})] or "as it should be"
     for end, shown in UNITS.items():
         if key.endswith(end) and isinstance(value, int | float) and not isinstance(value, bool):
             return key.removesuffix(end).replace("_", " "), shown(value)
