@@ -9,6 +9,7 @@ from fixtures.errors import BenchError
 from fixtures.isolation.pool import CaseFailedError
 from fixtures.plan.options import DEVICES, SUITES, Options
 from fixtures.pytest_plugin.benchmark_replay import ReplayTimer
+from fixtures.pytest_plugin.guards import refuse_xdist
 from fixtures.pytest_plugin.session import QUESTIONS, RUN_KEY, BenchRun, StageOutcome
 from fixtures.pytest_plugin.terminal import closing_section, header_lines
 from reports.errors import ReportError
@@ -63,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "engine_cache_limit", "output", "rebuild", "trt_workspace", "trt_level", "case_seconds", "processes", "resume",
         "shard", "history",
     )  # fmt: skip
+    refuse_xdist(config)
     try:
         options = Options.from_values({name: config.getoption(name) for name in names}, ROOT)
         config.stash[RUN_KEY] = BenchRun(options, ROOT, lambda text: _progress(config, text))
