@@ -29,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--coco-images", "folder of the COCO images")
     add("--coco-annotations", "COCO instances file for those images")
     add("--calibration-images", "folder of other images that calibrate INT8 (default: half of the COCO images)")
+    add("--data", "a data.yaml of Ultralytics: val evaluates, train calibrates (instead of --coco-…)")
+    add("--scenes", "folder of images by class, on which CLIP is judged (default: crops of the detector's data)")
+    add("--templates", "file of prompt templates for --scenes, one a line, {} for the name (default: a photo of a {})")
     add("--models", "comma-separated models (default: all)")
     add("--backends", "comma-separated backends (default: all)")
     add("--precisions", "comma-separated precisions: fp32, fp16, int8 (default: all)")
@@ -60,6 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     names = (
         "suite", "yolo", "clip", "coco_images", "coco_annotations", "calibration_images", "models", "backends",
+        "data", "scenes", "templates",
         "precisions", "batches", "device", "tolerance", "measure_seconds", "energy_seconds", "engine_cache",
         "engine_cache_limit", "output", "rebuild", "trt_workspace", "trt_level", "case_seconds", "processes", "resume",
         "shard", "history",

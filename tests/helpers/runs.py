@@ -14,6 +14,7 @@ def raw_options(**changed: str | bool) -> dict[str, str | bool]:
     """The command line without any option, but for what is `changed`."""
     names = (
         "yolo", "clip", "coco_images", "coco_annotations", "calibration_images", "models", "backends",
+        "data", "scenes", "templates",
         "precisions", "batches", "measure_seconds", "engine_cache", "output", "resume", "shard", "history",
     )  # fmt: skip
     raw: dict[str, str | bool] = dict.fromkeys(names, "")
