@@ -1,11 +1,13 @@
 """Checks on the data: what was left out or read otherwise, and whether the baseline is a yardstick."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from reports.findings.base import Finding, Session, together
 from reports.record.notices import read_notices
 
 IMPLAUSIBLE_BASELINE = "implausible_baseline"
+# Under the details of an accuracy: why its labels judged nothing.
+LABELS_UNUSED = "zero-shot top-1 not judged"
 
 
 def departures(seen: Session) -> Iterator[Finding]:
@@ -28,3 +30,13 @@ def implausible_baseline(seen: Session) -> Iterator[Finding]:
         if case.values("accuracy").get(IMPLAUSIBLE_BASELINE)
     ]
     yield from together("fail", said)
+
+
+def labels_unused(seen: Session) -> Iterator[Finding]:
+    """Zero-shot answers that were held against the baseline's alone, as the baseline has none right."""
+    said = []
+    for case in seen.cases:
+        details = case.values("accuracy").get("details")
+        if isinstance(details, Mapping) and details.get(LABELS_UNUSED):
+            said.append((case, f"judged by agreement alone: {details[LABELS_UNUSED]}, which leaves no share to keep."))
+    yield from together("warn", said)

@@ -179,6 +179,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     gpu.shared,
     gpu.unhindered,
     timing.no_baseline,
+    data.labels_unused,
     data.departures,
     _not_certain,
     _not_judged,
