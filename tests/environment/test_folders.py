@@ -42,7 +42,7 @@ def test_a_home_that_is_there_stays(tmp_path: Path):
 def test_suite_is_chosen_where_there_is_no_home(monkeypatch: pytest.MonkeyPatch):
     from fixtures.plan import suite
 
-    monkeypatch.setattr(suite, "home_folder", lambda: None)
+    monkeypatch.setattr(suite, "_home", lambda: None)
     for name in ("YOLO_CONFIG_DIR", "HF_HOME", "HF_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     assert suite._ultralytics_settings() == {}

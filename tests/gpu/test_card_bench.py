@@ -1,6 +1,7 @@
 """The card under measurement: a throttled window is measured again and counted, and a card has engines of its own."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,7 +47,7 @@ class _Windows(CardWatch):
 
 def _bench(watch: CardWatch, locks: Path, patch: pytest.MonkeyPatch, progress: Progress = say_nothing) -> GpuMonitor:
     patch.setattr(monitor, "torch_gpu", lambda: "GPU-1")
-    patch.setattr(monitor, "open_watch", lambda _: lambda: watch)
+    patch.setattr(monitor, "open_watch", lambda _: SimpleNamespace(result=lambda: watch, close=lambda: None))
     patch.setattr(monitor, "alone_on", partial(alone_on, locks=locks))
     return GpuMonitor(progress)
 
@@ -65,9 +66,9 @@ def test_a_throttled_window_is_measured_again_and_counted(
 ):
     """One that is throttled each time is reported as it is: the last measurement, with the mark and the count."""
     measurements = iter(range(10))
-    watched = _bench(_Windows(*windows), tmp_path, monkeypatch).watch(lambda: next(measurements), None)
-    assert (watched.found, watched.retries) == (len(windows) - 1, len(windows) - 1)
-    values = state_values(watched)
+    monitored = _bench(_Windows(*windows), tmp_path, monkeypatch).watch(lambda: next(measurements), None)
+    assert (monitored.result, monitored.retries) == (len(windows) - 1, len(windows) - 1)
+    values = state_values(monitored)
     assert (values["card"]["throttled"], values["throttled_retries"]) == (throttled, len(windows) - 1)
 
 
@@ -76,9 +77,24 @@ def test_what_nobody_watches_is_measured_once(tmp_path: Path, monkeypatch: pytes
     bench = _bench("no driver here", tmp_path, monkeypatch, said.append)  # type: ignore[arg-type]
     assert not said
     for _ in range(2):
-        watched = bench.watch(lambda: 7, None)
-        assert (watched.found, watched.state, watched.retries) == (7, None, 0) and state_values(watched) == {}
+        monitored = bench.watch(lambda: 7, None)
+        assert (monitored.result, monitored.state, monitored.retries) == (7, None, 0) and state_values(monitored) == {}
     assert said == ["nobody watches the card: no driver here"]
+
+
+def test_closing_a_monitor_that_was_not_asked_waits_for_nothing_and_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The session may be gone, and its pipe closed: who reports over that raises."""
+
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    closed = []
+    bench = _bench("no driver here", tmp_path, monkeypatch, gone)  # type: ignore[arg-type]
+    monkeypatch.setattr(bench, "_pending", SimpleNamespace(result=pytest.fail, close=lambda: closed.append(True)))
+    bench.close()
+    assert closed == [True]
 
 
 def _built(cache: Path, hardware: dict[str, Any], patch: pytest.MonkeyPatch) -> list[str]:
@@ -88,13 +104,12 @@ def _built(cache: Path, hardware: dict[str, Any], patch: pytest.MonkeyPatch) -> 
     patch.setattr(torch.cuda, "set_stream", lambda _: None)
     patch.setattr(workbench, "hardware", lambda: hardware)
     idle = SimpleNamespace(memory_used_bytes=lambda: 0, close=lambda: None)
-    patch.setattr(workbench, "CardBench", lambda _: idle)
+    patch.setattr(workbench, "GpuMonitor", lambda _: idle)
     patch.setattr("fixtures.runner.factory.timing_cache_name", lambda _: "timings.cache")
     raw = raw_options(suite="embedded", device="cuda", engine_cache=str(cache))
     options, said = Options.from_values(raw, ROOT), []
     bench = open_workbench(options, choose_suite(options, ROOT), said.append)
-    patch.setattr(bench, "_device", "cpu")
-    bench.load(Case("clip-text", "zero-shot", "pytorch", "fp32", 1))
+    replace(bench.engines, device="cpu").load(Case("clip-text", "zero-shot", "pytorch", "fp32", 1))
     return [line for line in said if line.endswith(": building")]
 
 
