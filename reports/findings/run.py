@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.phrases import describe_cases, gate_sentence
 from reports.analysis.tables import layers_text
-from reports.findings import gpu, timing
+from reports.findings import data, gpu, timing
 from reports.findings.base import LEVELS, Code, Data, Finding, Session, ids, together
 from reports.record.schema import BASELINE_PRECISION, Row, Status, reaches
 from reports.record.store import last_session
@@ -78,7 +78,7 @@ def _errors(seen: Session) -> Iterator[Finding]:
 def _gate_failures(seen: Session) -> Iterator[Finding]:
     said: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
-        if case.gate != "fail":
+        if case.gate != "fail" or data.implausible(case):
             continue
         text = f"fails its gate: {gate_sentence(case, seen.least)}; {gate_percent(seen.least)} is asked."
         ratio = case.metric.ratio if case.metric else None
@@ -192,6 +192,7 @@ def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _ending,
     _errors,
+    data.implausible_baseline,
     _gate_failures,
     _problems,
     _damaged,
@@ -205,6 +206,8 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     gpu.shared,
     gpu.unhindered,
     timing.no_baseline,
+    data.labels_unused,
+    data.departures,
     _not_certain,
     _not_judged,
     _did_not_run,
