@@ -163,11 +163,11 @@ def _not_judged(seen: Session) -> Iterator[Finding]:
 def _did_not_run(seen: Session) -> Iterator[Finding]:
     """How many did not run, and for which reasons in short: the section of that name has them in full."""
     reasons: dict[str, int] = {}
-    for case in (case for case in seen.cases if not case.ran):
+    for case in (case for case in seen.cases if not case.attempted):
         for reason in dict.fromkeys(first_clause(reason) for _, _, reason in case.reasons()):
             reasons[reason] = reasons.get(reason, 0) + 1
     if reasons:
-        idle = [case for case in seen.cases if not case.ran]
+        idle = [case for case in seen.cases if not case.attempted]
         frequent = sorted(reasons, key=lambda reason: -reasons[reason])
         said = join_words((f"{reasons[reason]} ({reason})" for reason in frequent), most=5)
         sentence = f"{pluralize(len(idle), 'case')} did not run: {said}."
@@ -177,7 +177,7 @@ def _did_not_run(seen: Session) -> Iterator[Finding]:
 
 def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
     """The one good line, or why there is none. Only asked when no check found a failure."""
-    if not any(case.ran for case in seen.cases):
+    if not any(case.attempted for case in seen.cases):
         yield Finding(Code.RUN_NOTHING_MEASURED, "warn", "Nothing was measured in this run.")
     elif passed := [case for case in seen.cases if case.gate == "pass"]:
         kept = f"at least {gate_percent(seen.least)} of the FP32 baseline's accuracy"
