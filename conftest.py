@@ -30,7 +30,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--calibration-images", "folder of other images that calibrate INT8 (default: half of the COCO images)")
     add("--models", "comma-separated models (default: all)")
     add("--backends", "comma-separated backends (default: all)")
-    add("--precisions", "comma-separated precisions: fp32, fp16, int8 (default: all)")
+    add(
+        "--precisions",
+        "comma-separated precisions: fp32, fp16, int8 (default: all but cells that would say nothing here)",
+    )
     add("--batches", "comma-separated batch sizes (default: 1,8)")
     add("--device", f"{', '.join(DEVICES)} (default: cuda where there is a card)", "auto")
     add("--tolerance", "share of the baseline's score that may be lost (default: 0.02)", "0.02")

@@ -8,6 +8,7 @@ from reports.analysis.exit_status import Status
 from reports.analysis.tables import layers_text
 from reports.findings import gpu, timing
 from reports.findings.base import LEVELS, Finding, Session, together
+from reports.record.known_faults import known_fault
 from reports.record.parsing import number
 from reports.record.ratio import reaches
 from reports.record.schema import Row
@@ -82,6 +83,16 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
             text += " The interval reaches the gate: more evaluation images would decide."
         said.append((case, text))
     yield from together("fail", said)
+
+
+def _known_faults(seen: Session) -> Iterator[Finding]:
+    """What is known to spoil cases that went wrong, with these packages: no excuse, but where to look."""
+    said = []
+    for case in seen.cases:
+        fault = known_fault(seen.rows[0], next(iter(case.answers.values()))["case"])
+        if fault and case.status in ("failed", "error"):
+            said.append((case, f"{fault}."))
+    yield from together("warn", said)
 
 
 def _problems(seen: Session) -> Iterator[Finding]:
@@ -167,6 +178,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _ending,
     _errors,
     _gate_failures,
+    _known_faults,
     _problems,
     timing.slower,
     _silent_fp32,

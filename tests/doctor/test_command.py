@@ -42,11 +42,13 @@ def found_on_turing(torch: str, cuda: str, **packages: str) -> dict:
         "device": "cuda",
         "packages": dict.fromkeys(names, "") | {"torch": torch, "nvidia-ml-py": "12.560.30"} | packages,
         "broken": {},
+        "conflicts": [],
         "torch": {"version": torch, "cuda": cuda, "sees": CARD.name},
         "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"],
         "trtexec": "",
         "modelopt_onnx_absent": list(MODELOPT_ONNX_MODULES[1:]),
         "limits": [asdict(limit) for limit in limits(CARD)],
+        "known_faults": [],
         "cells": [
             {"backend": "tensorrt", "precision": "fp32", "only": [], "reason": "TensorRT is absent"},
             {"backend": "tensorrt", "precision": "fp16", "only": [], "reason": "TensorRT is absent"},
