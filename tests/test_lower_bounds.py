@@ -1,4 +1,4 @@
-"""What pyproject.toml promises is what `tox -e lowest` runs, and `tox -e gpu-cu12` what the compatibility table says."""
+"""What pyproject.toml promises is what `tox -e lowest` runs; `tox -e gpu-cu12` is what the compatibility table says."""
 
 import configparser
 import tomllib
