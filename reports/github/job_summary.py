@@ -1,7 +1,7 @@
 """A night's result where GitHub shows it: Markdown for the job page, and one annotation a case that needs a look.
 
-The figures and sentences are those of the report (`summary`, `verdict`, `recommend`, `wording`); this module only
-writes them in GitHub's two languages. Both take text from the record, which anyone may have written: it is escaped.
+The figures, sentences and their order are those of the report (`reports.findings.reading`); this module only writes
+them in GitHub's two languages. Both take text from the record, which anyone may have written: it is escaped.
 """
 
 import re
@@ -9,19 +9,19 @@ from collections.abc import Iterator, Sequence
 
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.gpu_figures import speeds
-from reports.analysis.not_run import unanswered
+from reports.analysis.phrases import gate_sentence
 from reports.analysis.recommendation import recommend
-from reports.analysis.timing_quality import rough, unsteady
+from reports.analysis.timing_quality import caveats
+from reports.description.machine import machine
+from reports.description.not_run import unanswered
 from reports.findings.claims import NOT_MEASURED, claims
-from reports.findings.run import find
-from reports.history.session_regressions import Regression, findings
-from reports.html.page import LEVEL_WORDS
-from reports.record.machine import machine
+from reports.findings.reading import Reading, read
+from reports.history.session_regressions import Regression
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text.formatting import (
     MISSING,
-    gate_sentence,
+    join_words,
     percent,
     percent_interval,
     pluralize,
@@ -49,13 +49,16 @@ MARKDOWN = re.compile(r"([\\`*_\[\]#~!$])")
 
 
 def job_summary(rows: Sequence[Row], most_bytes: int = SUMMARY_BYTES, since: Sequence[Regression] = ()) -> str:
-    """The last session in `rows` as Markdown of at most `most_bytes` bytes (UTF-8), the verdict first.
+    """The last session in `rows` as Markdown of at most `most_bytes` bytes (UTF-8): answer, what broke, doubts.
+
+    Behind them stand the recommendations, the table and what did not run.
 
     `since` is what the history says of this session (`reports.history.session_regressions.judge`).
     What does not fit is left out from the end, by whole lines, and counted.
     """
     session = last_session(list(rows))
-    lines = [*_verdict(session, since), *_since(since)]
+    reading = read(session, since)
+    lines = [*_answer(session, reading), *_broken(reading), *_doubts_of(reading), *_since(since)]
     lines += [line for section in (_recommendations, _table, _claims, _unanswered) for line in section(session)]
     return _fit(lines, most_bytes)
 
@@ -64,8 +67,8 @@ def annotations(rows: Sequence[Row], most: int = ANNOTATIONS_PER_KIND, since: Se
     """Workflow commands for the last session in `rows`, at most `most` of each kind.
 
     An error for each case that failed its gate, then for each other failure, then for what is worse `since`
-    earlier nights; a warning for each question that stopped with an error, then for each timing that was not
-    steady, then for each doubt of the history. The last one of a full kind counts the rest.
+    earlier nights; a warning for each question that stopped with an error, then for each timing
+    that is to be taken as rough, then for each doubt of the history. The last one of a full kind counts the rest.
     """
     session = last_session(list(rows))
     cases = summarize(session)
@@ -113,8 +116,8 @@ def _failures(cases: Sequence[CaseSummary], least: float) -> Iterator[tuple[str,
     """(title, message) of what fails a case: first the gates, then everything else that is wrong with one."""
     for case in cases:
         if case.gate == "fail":
-            reason = case.answers["accuracy"].get("reason") or "; ".join(case.problems)
-            yield f"{case.id} failed its gate", str(reason or gate_sentence(case, least))
+            reason = case.answers["accuracy"].reason or "; ".join(case.problems)
+            yield f"{case.id} failed its gate", reason or gate_sentence(case, least)
     for case in cases:
         for question, outcome, reason in case.reasons():
             if outcome == "failed" and question != "accuracy":
@@ -129,20 +132,42 @@ def _doubts(cases: Sequence[CaseSummary]) -> Iterator[tuple[str, str]]:
             if outcome == "error":
                 yield f"{case.id} stopped with an error ({question})", reason
     for case in cases:
-        if unsteady(case):
-            yield f"{case.id} was not steady", "Its timing did not become steady: take it as rough."
+        if found := caveats(case):
+            yield f"{case.id} is a rough timing", f"Take it as rough: {join_words(each.words for each in found)}."
 
 
-def _verdict(session: Sequence[Row], since: Sequence[Regression]) -> Iterator[str]:
+def _answer(session: Sequence[Row], reading: Reading) -> Iterator[str]:
     where, caveat = machine(session[0])
+    status = reading.status
     yield "## image-engine-bench"
     yield ""
-    told = findings(since)
-    for finding in find(session, told):
-        if finding not in told:  # these have their own section
-            yield f"- {LEVEL_SIGNS[finding.level]} **{LEVEL_WORDS[finding.level]}** {escaped(finding.text)}"
+    yield from (f"- {escaped(answer.sentence)}" for answer in reading.answers)
+    if reading.answers:
+        yield ""
+    sign = LEVEL_SIGNS["fail" if status.words else "ok" if status.ran else "warn"]
+    yield f"{sign} **{escaped('; '.join(status.words) or status.all_well)}**"
     yield ""
-    yield " ".join(filter(None, [f"Machine: {escaped(where)}. {escaped(caveat)}", speeds(summarize(session))]))
+    yield " ".join(filter(None, [f"Machine: {escaped(where)}. {escaped(caveat)}", speeds(reading.cases)]))
+
+
+def _broken(reading: Reading) -> Iterator[str]:
+    if reading.broken:
+        yield from ("", "### What broke", "")
+    for each in reading.broken:
+        yield f"- {LEVEL_SIGNS['fail']} {escaped(each.line)}"
+
+
+def _doubts_of(reading: Reading) -> Iterator[str]:
+    """One line a kind, and in a fold below what they say."""
+    if not reading.doubts:
+        return
+    yield from ("", "### How sure is it", "")
+    for kind in reading.doubts:
+        yield f"- {LEVEL_SIGNS[kind.level]} {escaped(kind.title)}"
+    yield from ("", "<details><summary>Which cases, and why</summary>", "")
+    for kind in reading.doubts:
+        yield from (f"- {LEVEL_SIGNS[found.level]} {escaped(found.text)}" for found in kind.findings)
+    yield from ("", "</details>")
 
 
 def _since(said: Sequence[Regression]) -> Iterator[str]:
@@ -181,7 +206,7 @@ def _figures(case: CaseSummary, least: float) -> tuple[str, str, str, str]:
     """The cells behind the engine's name, each a figure with its interval where one is known."""
     speedup, ratio = case.speedup, case.metric.ratio if case.metric else None
     rate = significant(case.images_per_second)
-    rate += " (unsteady)" if unsteady(case) else " (rough)" if rough(case) else ""
+    rate += " (rough)" if caveats(case) else ""
     faster = _with(times(speedup.value if speedup else None), "" if case.is_baseline else times_interval(speedup))
     kept = _with(percent(ratio.value if ratio else None, least), percent_interval(ratio))
     shown = case.gate_label
@@ -231,8 +256,10 @@ def _fit(lines: Sequence[str], most_bytes: int) -> str:
     sizes = [len(line.encode()) + 1 for line in lines]
     if sum(sizes) <= most_bytes:
         return "".join(f"{line}\n" for line in lines)
-    room, kept = most_bytes - len(ending(len(lines)).encode()), 0
+    room, kept = most_bytes - len(ending(len(lines)).encode()) - len("\n</details>\n"), 0
     while kept < len(lines) and sizes[kept] <= room:
         room -= sizes[kept]
         kept += 1
-    return "".join(f"{line}\n" for line in lines[:kept]) + ending(len(lines) - kept)
+    inside = sum(line.startswith("<details>") for line in lines[:kept]) > lines[:kept].count("</details>")
+    unclosed = "\n</details>\n" if inside else ""
+    return "".join(f"{line}\n" for line in lines[:kept]) + unclosed + ending(len(lines) - kept)

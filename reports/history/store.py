@@ -8,7 +8,7 @@ samples stay in the record of the session.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ import pandas as pd
 from filelock import FileLock
 
 from reports.analysis.cases import CaseSummary, summarize
-from reports.analysis.gpu_figures import card_figures, gpu_contended
+from reports.analysis.timing_quality import SHORTER, caveats
 from reports.errors import ReportError
-from reports.history.file_format import SCHEMA, read_lines, replace_file, set_aside
+from reports.history.file_format import SCHEMA, NotHistoryError, read_lines, replace_file, set_aside
 from reports.history.thresholds import read_thresholds
-from reports.record.parsing import number
 from reports.record.schema import Row
+from reports.record.session import read_environment, read_settings, read_suite
 from reports.record.store import last_session
 
 SUFFIX = ".history.jsonl"
@@ -75,9 +75,10 @@ def append(folder: str | os.PathLike[str], rows: Sequence[Row]) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            known = read_lines(path) if path.exists() else [head]
-            if isinstance(known, str):
-                raise set_aside(path, known)
+            try:
+                known = read_lines(path) if path.exists() else [head]
+            except NotHistoryError as fault:
+                raise set_aside(path, str(fault)) from None
             new = [line for line in own if line not in known]
             if new:
                 replace_file(path, [*known, *new])
@@ -104,10 +105,10 @@ def load(folder: str | os.PathLike[str]) -> pd.DataFrame:
             lines = read_lines(path)
         except OSError as error:
             raise ReportError(f"{path}: cannot read the history: {error}", hint="make it readable") from error
-        if isinstance(lines, str):
+        except NotHistoryError as fault:
             raise ReportError(
-                f"{path}: not a history of this suite: {lines}", hint="move the file away, or restore an older copy"
-            )
+                f"{path}: not a history of this suite: {fault}", hint="move the file away, or restore an older copy"
+            ) from None
         device, sessions = lines[0]["device"], {line["session"]: line for line in lines if line["kind"] == "session"}
         for line in lines:
             if line["kind"] == "case" and line["session"] in sessions:
@@ -132,20 +133,17 @@ def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
     session = next((row for row in last_session(list(rows)) if row["kind"] == "session"), None)
     if session is None:
         raise ReportError("these rows hold no session", hint="give the rows of a benchmark record")
-    found = session["environment"]
-    card = found.get("card") if isinstance(found.get("card"), dict) else {}
-    on_card = str(session["settings"].get("device", "")).lower() != "cpu" and found.get("gpu")
-    device, driver = str(found["gpu"] if on_card else found.get("cpu") or "cpu"), ""
-    if on_card:
-        driver = str((card or {}).get("driver") or "")
+    found = read_environment(session["environment"])
+    gpu = found.gpu if read_settings(session).on_gpu else None
+    device, driver = gpu or found.cpu or "cpu", (found.card.driver or "") if gpu else ""
     # What stands on every line of a file must not differ between the sessions of one night's shards.
     return [
-        {"kind": "history", "schema": SCHEMA, "device": device, "driver": driver or ("unknown" if on_card else "cpu")},
+        {"kind": "history", "schema": SCHEMA, "device": device, "driver": driver or ("unknown" if gpu else "cpu")},
         {
             "kind": "session",
             "session": session["session"],
             "at": session["at"],
-            "commit": found.get("commit"),
+            "commit": found.commit,
             "environment": _environment(session, driver),
         },
         *(_case_line(session["session"], case) for case in summarize(rows)),
@@ -154,29 +152,24 @@ def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _environment(session: Row, driver: str) -> dict[str, str]:
     """Everything beside the commit that may move a figure, name by name: versions, driver, weights."""
-    found = session["environment"]
-    packages = found.get("packages")
-    named = dict(packages) if isinstance(packages, dict) else {}
-    named |= {name: found.get(name) for name in ("python", "platform", "cpu", "cores")} | {"driver": driver}
-    for name, part in session["suite"].items():
-        if isinstance(part, dict) and part.get("sha256"):
-            named[f"{name} weights"] = str(part["sha256"])[:12]
+    found = read_environment(session["environment"])
+    named: dict[str, Any] = {**found.packages, "driver": driver}
+    named |= {name: getattr(found, name) for name in ("python", "platform", "cpu", "cores")}
+    named |= {f"{name} weights": part.sha256[:12] for name, part in read_suite(session["suite"]).items() if part.sha256}
     return {name: str(value) for name, value in sorted(named.items()) if value}
 
 
 def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
-    speed, build = case.values("speed"), case.values("build")
-    card, metric = card_figures(case), case.metric
+    speed, build, metric = case.speed, case.build, case.metric
     timed = case.latency
-    on_card = speed.get("quantity") == "device time"
-    end_to_end = card.end_to_end if on_card else timed
+    on_card = speed.quantity == "device time"
+    second = speed.end_to_end.latency if speed.end_to_end else None
     ratio = metric.ratio if metric else None
     # A failed gate is told by the gate. Nothing of a case that failed, crashed or contradicts itself is a baseline.
     trusted = case.status == "passed" and not case.problems
     answer = case.answers.get("speed")
-    passed = bool(answer and answer["outcome"] == "passed")
-    alone, steady = not gpu_contended(case), speed.get("steady") is True
-    end_to_end_steady = card.end_to_end_steady is True if on_card else steady
+    passed = bool(answer and answer.outcome == "passed")
+    reliable, second_reliable = _reliable(case, on_card)
     return {
         "kind": "case",
         "session": session,
@@ -186,29 +179,35 @@ def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
         "reason": "; ".join(f"{question} {outcome}: {reason}" for question, outcome, reason in case.reasons()) or None,
         "images_per_second": case.images_per_second,
         **_p50("device", timed if on_card else None),
-        **_p50("end_to_end", end_to_end),
+        **_p50("end_to_end", second if on_card else timed),
         "accuracy_metric": metric and metric.name,
         "accuracy_ratio": ratio and ratio.value,
         "accuracy_low": ratio and ratio.low,
         "accuracy_high": ratio and ratio.high,
-        "known_timings_build_seconds" if number(build, "known_timings_bytes") else "build_seconds": (
-            None if build.get("cached") else number(build, "build_seconds")
+        "known_timings_build_seconds" if build.known_timings_bytes else "build_seconds": (
+            None if build.cached else build.build_seconds
         ),
-        "size_bytes": number(build, "size_bytes"),
+        "size_bytes": build.size_bytes,
         "trusted": trusted,
-        "trusted_speed": trusted and passed and alone and steady,
-        "trusted_end_to_end": trusted and passed and _end_to_end_alone(speed, alone) and end_to_end_steady,
+        "trusted_speed": trusted and passed and reliable,
+        "trusted_end_to_end": trusted and passed and second_reliable,
     }
 
 
-def _end_to_end_alone(speed: Mapping[str, Any], alone: bool) -> bool:
-    """Whether the second clock had the card to itself, at its full clock. What the card did then stands beside it.
+def _reliable(case: CaseSummary, on_gpu: bool) -> tuple[bool, bool]:
+    """Whether the first clock's time may be a baseline, and whether the latency with the copies may.
 
-    Records of earlier versions tell of the first clock alone; `alone` is what that says.
+    On a CPU they are one. On a GPU the second clock has doubts of its own, and shares the GPU's state and a level that
+    contradicts the first. What the GPU did stands beside the second clock; older records tell of the first alone.
     """
-    found = speed.get("end_to_end")
-    state = found.get("card") if isinstance(found, Mapping) else None
-    return not (state.get("throttled") or state.get("foreign")) if isinstance(state, Mapping) else alone
+    doubts = caveats(case)
+    reliable = case.speed.steady is True and all(each.of_second_clock for each in doubts)
+    second = case.speed.end_to_end
+    if not on_gpu or second is None:
+        return reliable, reliable and not on_gpu
+    contended = second.gpu.contended if second.gpu else any(each.of_gpu for each in doubts)
+    doubted = any(each.of_second_clock or each.code == SHORTER for each in doubts)
+    return reliable, second.steady is True and not contended and not doubted
 
 
 def _p50(clock: str, found: Any) -> dict[str, float | None]:

@@ -13,8 +13,8 @@ from fixtures import ROOT
 from fixtures.gpu import nvml
 from fixtures.gpu.nvml import (
     LEAD_IN_SECONDS,
-    CardWatch,
     Energy,
+    GpuWatch,
     energy_counter,
     energy_per_image,
     now_s,
@@ -96,7 +96,7 @@ def has_ended(pid: int) -> bool:
 
 
 def test_a_watch_gives_the_samples_of_each_window(driver):
-    with CardWatch(UUID, interval_ms=10) as watch:
+    with GpuWatch(UUID, interval_ms=10) as watch:
         cool_start_s = now_s()
         time.sleep(0.3)
         cool_end_s = now_s()
@@ -126,11 +126,11 @@ def test_a_watch_gives_the_samples_of_each_window(driver):
         query_ms=cool[0].query_ms,
     )
     assert 0 < cool[0].query_ms < 100
-    assert (watch.card.name, watch.card.uuid, watch.card.driver) == ("NVIDIA GeForce RTX 2080 Ti", UUID, "470.82")
-    assert (watch.card.sm_clock_max_mhz, watch.card.power_limit_w) == (2100, None)
+    assert (watch.spec.name, watch.spec.uuid, watch.spec.driver) == ("NVIDIA GeForce RTX 2080 Ti", UUID, "470.82")
+    assert (watch.spec.sm_clock_max_mhz, watch.spec.power_limit_w) == (2100, None)
 
-    assert not summarize(cool, watch.card, own_processes(), None).throttled
-    state = summarize(watch.between(hot_start_s, hot_end_s), watch.card, own_processes(), 2**30)
+    assert not summarize(cool, watch.spec, own_processes(), None).throttled
+    state = summarize(watch.between(hot_start_s, hot_end_s), watch.spec, own_processes(), 2**30)
     assert state.throttled and state.reasons == {"HwThermalSlowdown": 1.0}
     assert state.sm_clock_share == pytest.approx(1200 / 2100)
     assert state.memory_peak_bytes == 2 * 2**30
@@ -144,8 +144,8 @@ def test_the_child_ends_with_its_parent(end):
     fork = "import os; os.fork() or time.sleep(30)" if "fork" in end else ""
     code = f"""
 import time
-from fixtures.gpu.nvml import CardWatch
-watch = CardWatch("{UUID}", interval_ms=10)
+from fixtures.gpu.nvml import GpuWatch
+watch = GpuWatch("{UUID}", interval_ms=10)
 print(watch.pid, flush=True)
 {fork}
 time.sleep(60)
@@ -169,40 +169,59 @@ time.sleep(60)
 
 
 def test_without_a_card_there_is_a_reason_instead_of_a_watch(driver):
-    assert open_watch("")() == "no card is in use"
-    reason = open_watch("GPU-another")()
+    assert open_watch("").result() == "no card is in use"
+    reason = open_watch("GPU-another").result()
     assert reason == "NVML cannot watch the card GPU-another: Not Found"
     (driver / "no-driver").touch()
-    assert open_watch(UUID)() == f"NVML cannot watch the card {UUID}: Driver Not Loaded"
+    assert open_watch(UUID).result() == f"NVML cannot watch the card {UUID}: Driver Not Loaded"
 
 
 def test_without_the_package_the_reason_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(nvml, "find_spec", lambda _: None)
-    assert open_watch(UUID)() == "nvidia-ml-py is not installed (pip install nvidia-ml-py)"
+    assert open_watch(UUID).result() == "nvidia-ml-py is not installed (pip install nvidia-ml-py)"
     assert energy_counter(UUID) is None
 
 
 def test_a_package_that_breaks_is_a_reason(driver):
     (driver / "pynvml.py").write_text("raise OSError('libnvidia-ml.so.1 is for another machine')")
-    assert open_watch(UUID)() == "OSError: libnvidia-ml.so.1 is for another machine"
+    assert open_watch(UUID).result() == "OSError: libnvidia-ml.so.1 is for another machine"
 
 
 @pytest.mark.usefixtures("driver")
 def test_a_watch_starts_while_its_caller_is_busy(monkeypatch):
     """Every case has one, and an engine to load before anything of it is asked."""
     waited = []
-    monkeypatch.setattr(CardWatch, "ready", lambda watch: waited.append(watch) or watch)
-    opened = open_watch(UUID)
+    monkeypatch.setattr(GpuWatch, "ready", lambda watch: waited.append(watch) or watch)
+    pending = open_watch(UUID)
     assert not waited
-    watch = opened()
-    assert isinstance(watch, CardWatch) and waited == [watch]
+    watch = pending.result()
+    assert isinstance(watch, GpuWatch) and waited == [watch]
+    assert pending.result() is watch and waited == [watch], "waited for once"
     watch.close()
+
+
+def test_a_watch_that_nobody_asked_is_ended_without_waiting_for_its_first_sample(monkeypatch):
+    """A driver that wakes slowly: its child has nothing to say yet, and half a minute to say it."""
+    begun, popen = [], subprocess.Popen
+    monkeypatch.setattr(GpuWatch, "ready", lambda _: pytest.fail("it was waited for"))
+    silent = "import sys; sys.stdin.read()"
+
+    def start(_, **options):
+        begun.append(popen([sys.executable, "-c", silent], **options))
+        return begun[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    monkeypatch.setattr(nvml, "find_spec", lambda _: True)
+    pending = open_watch(UUID)
+    pending.close()
+    pending.close()  # twice does no harm
+    assert begun[0].poll() == 0
 
 
 @pytest.mark.usefixtures("driver")
 def test_an_open_watch_is_a_watch():
-    watch = open_watch(UUID)()
-    assert isinstance(watch, CardWatch)
+    watch = open_watch(UUID).result()
+    assert isinstance(watch, GpuWatch)
     watch.close()
     watch.close()  # twice does no harm
     assert watch.latest().sm_clock_mhz == 1800
@@ -210,7 +229,7 @@ def test_an_open_watch_is_a_watch():
 
 @pytest.mark.usefixtures("driver")
 def test_ctrl_c_is_left_to_the_measurement():
-    with CardWatch(UUID, interval_ms=10) as watch:
+    with GpuWatch(UUID, interval_ms=10) as watch:
         assert os.getsid(watch.pid) != os.getsid(0)
 
 

@@ -9,10 +9,10 @@ from fixtures.gpu.monitor import GpuMonitor
 from fixtures.gpu.roofline import (
     GpuPeaks,
     Traffic,
-    ceiling_of,
     flops_per_image,
     is_broken,
-    measure_ceiling,
+    measure_peaks,
+    peaks_of,
     share_of_bandwidth,
     share_of_peak,
     traffic_of,
@@ -22,7 +22,7 @@ TURING = "NVIDIA GeForce RTX 2080 Ti"
 
 
 def known(name: str) -> GpuPeaks:
-    ceiling = ceiling_of(name)
+    ceiling = peaks_of(name)
     assert ceiling is not None
     return ceiling
 
@@ -46,7 +46,7 @@ def test_a_card_is_known_by_the_name_that_old_and_new_drivers_give_it():
     ],
 )
 def test_a_card_that_is_only_similar_is_not_known(name):
-    assert ceiling_of(name) is None
+    assert peaks_of(name) is None
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_precision_without_a_peak_has_no_share():
 
 def test_the_peak_rises_with_a_clock_above_the_stated_one_and_never_falls():
     card = known(TURING)
-    assert monitor.at_clock(1962.0).operations_per_s["fp32"] == pytest.approx(14.2e12 * 1.2)
-    assert monitor.at_clock(1350.0) == card
-    assert monitor.at_clock(None) == card
+    assert card.at_clock(1962.0).operations_per_s["fp32"] == pytest.approx(14.2e12 * 1.2)
+    assert card.at_clock(1350.0) == card
+    assert card.at_clock(None) == card
     measured = GpuPeaks("another card", {"fp32": 1e12}, 1e11, {}, "measured")
     assert measured.at_clock(3000.0) == measured
 
@@ -130,10 +130,10 @@ def test_a_row_gets_both_shares_and_memory_breaks_no_reading(monkeypatch):
     monkeypatch.setattr(monitor.torch.cuda, "get_device_name", lambda: TURING)
     bench = GpuMonitor()  # type: ignore[call-arg]
     values = bench.peak(1000, 8.8e9, "fp16", None, bytes_per_image=1e9)
-    assert values["share_of_peak"] == pytest.approx(1000 * 8.8e9 / 114e12)
-    assert values["share_of_bandwidth"] == pytest.approx(1000 * 1e9 / 616e9) and not values["above_peak"]
-    assert values["bytes_per_image"] == 1e9
-    assert "share_of_bandwidth" not in bench.peak(1000, 8.8e9, "fp16", None)
+    assert values.share_of_peak == pytest.approx(1000 * 8.8e9 / 114e12)
+    assert values.share_of_bandwidth == pytest.approx(1000 * 1e9 / 616e9) and not values.above_peak
+    assert values.bytes_per_image == 1e9
+    assert bench.peak(1000, 8.8e9, "fp16", None).share_of_bandwidth is None
 
 
 def test_a_convolution_counts_two_for_each_multiplication_and_addition():
@@ -159,12 +159,12 @@ def test_the_image_tower_of_clip_b_32_needs_8_8_gflop():
 
 @pytest.mark.gpu
 def test_a_measured_ceiling_comes_near_the_published_one_and_not_above():
-    measured = measure_ceiling()
+    measured = measure_peaks()
     assert set(measured.operations_per_s) >= {"fp32", "fp16"} and measured.source == "measured"
     assert not torch.backends.cuda.matmul.allow_tf32
-    published = ceiling_of(measured.card)
+    published = peaks_of(measured.gpu)
     if published is None:
-        pytest.skip(f"the peak of the {measured.card} is not known")
+        pytest.skip(f"the peak of the {measured.gpu} is not known")
     # Well below would mean that the copy or the product is not what it claims to be; above, that events are.
     # PyTorch's INT8 product is the least tuned: 0.47 of the peak on an H200 beside other work.
     least = {"fp32": 0.5, "fp16": 0.5, "int8": 0.3}

@@ -3,34 +3,24 @@
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pytest
+
+from fixtures import ROOT
+from fixtures.plan.option_table import BENCH_OPTIONS
 
 
 def raw_options(**changed: str | bool) -> dict[str, str | bool]:
     """The command line without any option, but for what is `changed`."""
-    names = (
-        "yolo", "clip", "coco_images", "coco_annotations", "calibration_images", "models", "backends",
-        "precisions", "batches", "measure_seconds", "engine_cache", "output", "resume", "shard", "history",
-    )  # fmt: skip
-    raw: dict[str, str | bool] = dict.fromkeys(names, "")
-    numbers = {"tolerance": "0.02", "energy_seconds": "5", "engine_cache_limit": "20", "trt_workspace": "4096"}
-    return (
-        raw
-        | {
-            "suite": "auto",
-            "device": "auto",
-            "trt_level": "3",
-            "case_seconds": "3600",
-            "processes": "1",
-            "rebuild": False,
-        }
-        | numbers
-        | changed
-    )
+    raw: dict[str, str | bool] = {option.key: option.default for option in BENCH_OPTIONS if not option.flag}
+    return {**raw, "rebuild": False, **changed}
 
 
 def write_coco(folder: Path, images: int = 6, side: int = 160) -> tuple[Path, Path]:
@@ -62,17 +52,17 @@ def write_coco(folder: Path, images: int = 6, side: int = 160) -> tuple[Path, Pa
     return pictures, file
 
 
-ROOT = Path(__file__).parent.parent
+COMMAND = (str(ROOT / "bench"), "--benchmark-only", "-v", "-p", "no:cacheprovider", "--device", "cpu")
 
 
 def run_bench(*options: str, cwd: Path = ROOT, **more: Any) -> subprocess.CompletedProcess[str]:
     """`pytest bench/ --benchmark-only` in a process of its own, on the embedded suite and the CPU.
 
-    A process of its own, because that is what users start: options, hooks, exit status and all.
+    A process of its own, because that is what users start: options, hooks, exit status and all. It takes seconds to
+    import what `run_here` shares: for what needs an environment or an end of its own.
     """
-    command = [sys.executable, "-m", "pytest", str(ROOT / "bench"), "--benchmark-only", "-v", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [*command, "--device", "cpu", *options],
+        [sys.executable, "-m", "pytest", *COMMAND, *options],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -80,3 +70,27 @@ def run_bench(*options: str, cwd: Path = ROOT, **more: Any) -> subprocess.Comple
         check=False,
         **more,
     )
+
+
+def run_here(*options: str) -> subprocess.CompletedProcess[str]:
+    """The same within this process: options, hooks, record, exit status and report, and workers as ever.
+
+    They fork off one process that has PyTorch loaded, the same for all tests.
+    """
+    return pytest_here([*COMMAND, *options])
+
+
+def pytest_here(arguments: Sequence[str], *plugins: object) -> subprocess.CompletedProcess[str]:
+    """`pytest.main` with what it writes."""
+    streams = {}
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as opened:
+        patch.chdir(ROOT)
+        for name in ("stdout", "stderr"):
+            streams[name] = opened.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
+            patch.setattr(sys, name, streams[name])
+        status = pytest.main(list(arguments), plugins=list(plugins))
+        said = {}
+        for name, stream in streams.items():
+            stream.seek(0)
+            said[name] = stream.read()
+    return subprocess.CompletedProcess(list(arguments), int(status), **said)

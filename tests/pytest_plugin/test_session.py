@@ -7,25 +7,26 @@ import pytest
 from fixtures.backends import registry
 from fixtures.environment import conflicts
 from fixtures.errors import BenchError
-from fixtures.isolation.pool import WorkerPool
+from fixtures.isolation.pool import WorkerFactory, WorkerPool
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
-from fixtures.pytest_plugin import session
-from fixtures.pytest_plugin.session import BenchRun
+from fixtures.pytest_plugin.run_plan import RunPlan
+from fixtures.pytest_plugin.session import RunSession
 from tests.helpers.runs import raw_options
 
+NO_WORKERS = WorkerFactory(preload=False)
 SLOW = "this CPU has no FP16 arithmetic"
 
 
-def _run(tmp_path: Path, **options: str) -> BenchRun:
+def _run(tmp_path: Path, **options: str) -> RunSession:
     raw = raw_options(suite="embedded", device="cpu", output=str(tmp_path), batches="1", models="yolov8n", **options)
-    return BenchRun(Options.from_values(raw, tmp_path), tmp_path, lambda _: None)
+    plan = RunPlan.make(Options.from_values(raw, tmp_path), tmp_path)
+    return RunSession(plan, lambda _: None, NO_WORKERS)
 
 
 @pytest.fixture
 def slow_fp16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every backend runs everything; FP16 of `pytorch` says nothing."""
-    monkeypatch.setattr(session, "start_early", lambda: None)
     monkeypatch.setattr(registry, "unsupported_reason", lambda *_: "")
     slow = {("pytorch", "fp16"): SLOW}
     monkeypatch.setattr(registry, "on_request_reason", lambda name, precision, _: slow.get((name, precision), ""))

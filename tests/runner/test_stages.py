@@ -4,17 +4,22 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
-from fixtures.gpu.monitor import Watched
-from fixtures.gpu.telemetry import Card, GpuTelemetry, summarize
-from fixtures.isolation.messages import SPEED_REPEAT
+from fixtures.gpu.monitor import Monitored
+from fixtures.gpu.roofline import PeakShare
+from fixtures.gpu.telemetry import GpuSpec, summarize
+from fixtures.runner.stage_result import SPEED_REPEAT
 from fixtures.runner.stages import CaseRunner, speed
 from fixtures.timing.sampler import SamplerSettings, Sampling
 from fixtures.timing.statistics import Interval
+from reports.record.results import GpuTelemetry
 
-LOADED: Any = SimpleNamespace(case=SimpleNamespace(batch=8), artifact=SimpleNamespace(sha256="e4c9"))
-QUIET = summarize([], Card("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
+LOADED: Any = SimpleNamespace(
+    case=SimpleNamespace(id="clip-text-pytorch-fp32-b8", batch=8), artifact=SimpleNamespace(sha256="e4c9")
+)
+QUIET = summarize([], GpuSpec("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
 SAMPLING = Sampling((0.002,) * 100, 0.5, 20, True, "interval", Interval(0.0019, 0.0021))
 EVENTS, HOST = (SimpleNamespace(name=name, quantity=what) for name, what in [("events", "device"), ("host", "latency")])
 
@@ -28,17 +33,18 @@ class _Workbench:
     def __init__(self, share: float, state: GpuTelemetry, retries: int) -> None:
         self._share = share
         self._state = (state, retries)
+        self.timing = self.engines = self
 
     def instruments(self, _: Any) -> tuple[Any, ...]:
         return (EVENTS, HOST)
 
-    def sample(self, _: Any, clocks: Any, settings: SamplerSettings) -> Watched[tuple[Sampling, ...]]:
+    def sample(self, _: Any, clocks: Any, settings: SamplerSettings) -> Monitored[tuple[Sampling, ...]]:
         assert clocks == (EVENTS, HOST)
-        return Watched((SAMPLING, ROUND_TRIP), *self._state)
+        return Monitored((SAMPLING, ROUND_TRIP), *self._state)
 
-    def gpu_values(self, _: Any, watched: Watched[Any], images_per_second: float, energy: bool) -> dict[str, Any]:
+    def gpu_figures(self, _: Any, monitored: Monitored[Any], images_per_second: float, energy: bool) -> Any:
         assert images_per_second == pytest.approx(4000)
-        return {"share_of_peak": self._share, "above_peak": self._share > 1, "throttled_retries": watched.retries}
+        return PeakShare(1e9, self._share, "a data sheet", self._share > 1, None, None), None
 
 
 def _ask(share: float, state: GpuTelemetry = QUIET, retries: int = 0) -> Any:
@@ -53,14 +59,14 @@ def test_only_the_first_process_makes_an_energy_pass():
         def load(self, _: Any) -> Any:
             return LOADED
 
-        def gpu_values(self, *known: Any) -> dict[str, Any]:
+        def gpu_figures(self, *known: Any) -> Any:
             asked.append(known[-1])
-            return super().gpu_values(*known)
+            return super().gpu_figures(*known)
 
     bench: Any = Asked(0.5, QUIET, 0)
     interview = CaseRunner(bench, SamplerSettings(), 0.02)
-    for question in ("speed", SPEED_REPEAT):
-        interview.ask(LOADED.case, question)
+    for stage in ("speed", SPEED_REPEAT):
+        interview.ask(LOADED.case, stage)
     assert asked == [True, False]
 
 
@@ -71,12 +77,11 @@ def test_a_reading_above_the_cards_peak_closes_the_gate():
 
 
 def test_the_second_clock_stands_beside_the_first_with_the_state_of_the_card():
-    answer = _ask(0.5, replace(QUIET, throttled=True, foreign="1 process"), 1)
-    assert (answer.values["latency_ms"]["p50"], answer.values["throttled_retries"]) == (pytest.approx(2), 1)
-    assert answer.samples_s == SAMPLING.samples_s
-    second = answer.values["end_to_end"]
-    assert (second["card"]["throttled"], second["card"]["foreign"], second["throttled_retries"]) == (
-        True, "1 process", 1,
-    )  # fmt: skip
-    assert second["latency_ms"]["p50"] == pytest.approx(3)
-    assert second["quantity"] == "latency" and "samples_ms" not in second
+    state = msgspec.structs.replace(QUIET, throttled=True, foreign="1 process")
+    answer = _ask(0.5, state, 1)
+    assert (answer.result.latency_ms.p50, answer.result.throttled_retries) == (pytest.approx(2), 1)
+    assert answer.samples_s == pytest.approx(SAMPLING.samples_s)
+    second = answer.result.end_to_end
+    assert answer.result.gpu == second.gpu == state and second.throttled_retries == 1
+    assert second.latency_ms.p50 == pytest.approx(3)
+    assert second.quantity == "latency" and "samples_ms" not in answer.values["end_to_end"]
