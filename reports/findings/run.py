@@ -8,6 +8,7 @@ from reports.analysis.phrases import describe_cases, gate_sentence
 from reports.analysis.tables import layers_text
 from reports.findings import data, gpu, timing
 from reports.findings.base import LEVELS, Code, Data, Finding, Session, ids, together
+from reports.record.known_faults import known_fault
 from reports.record.schema import BASELINE_PRECISION, Row, Status, reaches
 from reports.record.store import last_session
 from reports.text.formatting import first_clause, first_line, gate_percent, join_words, pluralize
@@ -89,6 +90,16 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
         figures = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high} if ratio else {}
         said.append((case, text, {**figures, "least": seen.least}))
     yield from together(Code.GATE_FAILED, "fail", said)
+
+
+def _known_faults(seen: Session) -> Iterator[Finding]:
+    """What is known to spoil cases that went wrong, with these packages: no excuse, but where to look."""
+    said: list[tuple[CaseSummary, str, Data]] = []
+    for case in seen.cases:
+        fault = known_fault(seen.rows[0], vars(case))
+        if fault and case.status in ("failed", "error"):
+            said.append((case, f"{fault}.", {}))
+    yield from together(Code.ENGINE_KNOWN_FAULT, "warn", said)
 
 
 def _problems(seen: Session) -> Iterator[Finding]:
@@ -194,6 +205,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _errors,
     data.implausible_baseline,
     _gate_failures,
+    _known_faults,
     _problems,
     _damaged,
     timing.slower,

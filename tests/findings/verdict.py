@@ -77,6 +77,13 @@ def ended(status: int | None, *rows: Row) -> list[Row]:
     return [session_row(), *rows, *([] if status is None else [end_row(status)])]
 
 
+def on_pytorch_2_5_1() -> Row:
+    """The session of a run on a CPU with the PyTorch whose torch.compile computes boxes wrongly."""
+    session = session_row()
+    session["environment"] |= {"packages": {"torch": "2.5.1+cpu"}, "device": "cpu"}
+    return session
+
+
 def runs() -> dict[str, list[Finding]]:
     """The findings of runs that together have every finding there is."""
     good = answered(BASELINE, 80.0)
@@ -84,9 +91,11 @@ def runs() -> dict[str, list[Finding]]:
     worse = Regression("regression", BASELINE["id"], "device time", "device time is 5.0 % longer")
     idle = row(case("absent", "fp16"), "matrix", outcome="skipped", reason="no GPU")
     before, after = compared()
+    compiled, fails = answered(case("torch-compile", "fp32"), 60.0), [accuracy(case("torch-compile", "fp32"), 0.82)]
     return {
         "everything that may be found": find(troubled()),
         "nothing": find(calm),
+        "a known fault of a package": find([on_pytorch_2_5_1(), *compiled[:2], *fails, end_row(1)]),
         "nothing judged": find(ended(0, good[0], good[1])),
         "nothing measured": find(ended(0)),
         "unfinished": find(ended(None, *good)),
