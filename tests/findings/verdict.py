@@ -10,6 +10,7 @@ import numpy as np
 
 from reports.compare.runs import compare, told
 from reports.findings.base import Finding
+from reports.findings.data import LABELS_UNUSED
 from reports.findings.history import history_findings
 from reports.findings.run import find
 from reports.history.session_regressions import Regression
@@ -19,6 +20,10 @@ from tests.helpers.rows import accuracy, answered, build, card_speed, case, end_
 GOLDEN = Path(__file__).parent / "golden.txt"
 BASELINE = case("pytorch", "fp32")
 COUNT = 600
+NOTICES = [
+    {"code": "boxes-outside", "text": "boxes outside, left out", "count": 5, "examples": ["a"], "changes_score": True},
+    {"code": "encoding", "text": "a mark was taken away", "count": 1, "examples": ["b"], "changes_score": False},
+]
 
 
 def on_gpu(of: dict[str, Any], p50: float, ratio: float = 1.0, **changed: Any) -> list[Row]:
@@ -38,7 +43,7 @@ def troubled() -> list[Row]:
     damaged = on_gpu(case("damaged", "fp16"), 2.0)
     damaged[0]["values"]["size_bytes"] = "big"
     return [
-        session_row(gpu="NVIDIA H200"),
+        session_row(gpu="NVIDIA H200", notices=NOTICES),
         *on_gpu(BASELINE, 4.0),
         *on_gpu(case("drifts", "fp16"), 2.0, samples_ms=drift),
         *on_gpu(case("unsteady", "fp16"), 2.0, steady=False),
@@ -65,6 +70,14 @@ def troubled() -> list[Row]:
             reason="untrained",
         ),
         *damaged,
+        accuracy(case("labels", "fp16"), 1.0, details={LABELS_UNUSED: "the baseline is right in 0 of 9"}),
+        accuracy(
+            case("blind", "fp16"),
+            1.0,
+            outcome="failed",
+            reason="the baseline finds nothing",
+            implausible_baseline="the baseline's mAP50-95 is 0.0110",
+        ),
         card_speed(case("alone", "fp32", model="clip-image"), 2.0),
         row(case("absent", "fp16"), "matrix", outcome="skipped", reason="no GPU: nvidia-smi says so"),
         {"kind": "torn", "line": 8, "bytes": 12},
