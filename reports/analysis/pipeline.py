@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.record.pipeline import ENGINE_STAGES, FEEDING_STAGES, PipelineResult, PipelineSpeed
+from reports.record.pipeline import ENGINE_STAGES, FEEDING_STAGES, PipelineSpeed, PipelineSummary
 
 MILLISECONDS = 1e3
 # How close overlapped throughput should come to what the slowest resource allows, and a prediction to its check.
@@ -42,7 +42,7 @@ def limits(speed: PipelineSpeed) -> list[Limit]:
     networks and waits for them, and all cores together, which on a CPU serve both.
     """
     if speed.overlap == "serial":
-        return [Limit("one caller", MILLISECONDS / speed.whole_ms, _largest(speed, [s.name for s in speed.stages]))]
+        return [Limit("one caller", MILLISECONDS / whole_ms(speed), _largest(speed, [s.name for s in speed.stages]))]
     answering = [stage.name for stage in speed.stages if stage.name not in FEEDING_STAGES]
     cpu_ms = sum(stage.cpu_ms for stage in speed.stages)
     found = [
@@ -63,12 +63,12 @@ def limits(speed: PipelineSpeed) -> list[Limit]:
 
 def reached(speed: PipelineSpeed) -> float:
     """Throughput over what the scarcest resource allows, by the serial stage times: 1 is all of it."""
-    return speed.photos_per_second / limits(speed)[0].photos_per_second
+    return rate(speed) / limits(speed)[0].photos_per_second
 
 
 def sum_of_stages(speed: PipelineSpeed) -> float:
     """The serial stages together over the synchronised whole: 1 where nothing is missing."""
-    return sum(stage.wall_ms for stage in speed.stages) / speed.whole_ms
+    return sum(stage.wall_ms for stage in speed.stages) / whole_ms(speed)
 
 
 def exchanges(baseline: PipelineSpeed, other: PipelineSpeed) -> list[Exchange]:
@@ -83,27 +83,36 @@ def exchanges(baseline: PipelineSpeed, other: PipelineSpeed) -> list[Exchange]:
     return sorted(found, key=lambda each: -each.speedup)
 
 
-def engines_alone(baseline: PipelineResult, results: Sequence[PipelineResult]) -> PipelineResult | None:
-    """The result of the pipeline that exchanges the engines of `baseline` and nothing else; None where none did."""
-    kept = ("decoder", "preprocessor", "nms", "photo_set")
+def engines_alone(baseline: PipelineSummary, pipelines: Sequence[PipelineSummary]) -> PipelineSummary | None:
+    """The pipeline that exchanges the engines of `baseline` and nothing else; None where none was timed."""
+    kept = ("photo_set", "decoder", "preprocessor", "nms", "overlap")
     return next(
         (
             each
-            for each in results
+            for each in pipelines
             if each.speed is not None
-            and each.speed.overlap == "serial"
-            and (each.detector, each.image_tower) != (baseline.detector, baseline.image_tower)
-            and all(getattr(each, name) == getattr(baseline, name) for name in kept)
+            and (each.name.detector, each.name.image_tower) != (baseline.name.detector, baseline.name.image_tower)
+            and all(getattr(each.name, name) == getattr(baseline.name, name) for name in kept)
         ),
         None,
     )
 
 
+def rate(speed: PipelineSpeed) -> float:
+    """Photos a second."""
+    return speed.photos_per_second or 0.0
+
+
+def whole_ms(speed: PipelineSpeed) -> float:
+    """Milliseconds a photo of the synchronised serial pass."""
+    return speed.whole_ms or sum(stage.wall_ms for stage in speed.stages)
+
+
 def _exchange(name: str, stages: Sequence[str], baseline: PipelineSpeed, after: dict[str, float]) -> Exchange:
     before_ms, after_ms = baseline.stage_ms(stages), sum(after.get(stage, 0.0) for stage in stages)
-    rest = baseline.whole_ms - before_ms
+    rest = whole_ms(baseline) - before_ms
     return Exchange(
-        name, before_ms, after_ms, baseline.whole_ms / max(rest + after_ms, 1e-9), baseline.whole_ms / max(rest, 1e-9)
+        name, before_ms, after_ms, whole_ms(baseline) / max(rest + after_ms, 1e-9), whole_ms(baseline) / max(rest, 1e-9)
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.experiments.pipeline_speed --json OUT`: how much faster is the best pipeline than the common one?
+"""`python -m tests.experiments.pipeline_speed --record OUT.jsonl`: how much faster is the best pipeline?
 
 Photos of 12 megapixels and of COCO's size are made here, as cameras write them (4:2:0, quality 90, all EXIF
 orientations); then the baseline pipeline, the baseline with other engines alone, and the best pipelines are measured
@@ -12,7 +12,6 @@ all of it on a laptop.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -22,11 +21,12 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import torch
 
@@ -34,6 +34,7 @@ from fixtures import ROOT
 from fixtures.backends import registry as backends
 from fixtures.cache.engine_cache import EngineCache
 from fixtures.datasets.coco import load_rgb, read_annotations
+from fixtures.environment.collect import describe
 from fixtures.gpu.nvml import CardWatch, open_watch, torch_gpu
 from fixtures.models.yolo import CONFIDENCE
 from fixtures.photos.base import LabelledPhotos, Photo, PhotoSet
@@ -48,11 +49,15 @@ from fixtures.plan.suite import Suite
 from fixtures.runner.factory import open_workbench
 from fixtures.runner.workbench import Workbench
 from fixtures.timing.sampler import SamplerSettings
-from reports.analysis.pipeline import engines_alone, exchanges, limits, reached, sum_of_stages
-from reports.record.pipeline import PipelineResult
+from reports.analysis.pipeline import engines_alone, exchanges, limits, rate, reached, sum_of_stages
+from reports.record.pipeline import PipelineAccuracy, PipelineName, PipelineRow, PipelineSpeed, PipelineSummary
+from reports.record.results import Result, to_values
+from reports.record.schema import EndRow, SessionRow, new_session_id, utc_now
+from reports.record.store import Recorder
 
 ORIENTATIONS = (1, 6, 3, 8)
 GRAIN_SIGMA = 3.0
+TOLERANCE = 0.02
 COCO_SENSOR = (640, 480)
 
 
@@ -81,20 +86,26 @@ def main() -> int:
         print("the training of the CLIP failed: its output is above", file=sys.stderr)
         return 1
     workbench = open_workbench(_options(asked), _suite(asked.real, scratch / "clip" if training else None), print)
-    results: list[PipelineResult] = []
     engine = _first_engine(asked, workbench)
     _say(started, f"engines: {engine}")
+    session = SessionRow(
+        new_session_id(),
+        workbench.sources.describe([]),
+        {**asdict(_options(asked)), "models": [], "backends": [], "precisions": [], "shard": "", "engine_cache": ""},
+        describe(asked.device, ROOT),
+    )
+    recorder = Recorder(asked.record)
+    recorder.write(session)
     with _watch() as watch:
         for material in materials:
-            run = _Run(asked, workbench, material, watch, started)
+            run = _Run(asked, workbench, material, watch, started, recorder, session.session)
             for spec in _specs(asked, engine, material.name):
                 run.measure(spec)
-                results = [*[each for each in results if each.photo_set != material.name], *run.results]
-                # Whatever stops the run, what was measured is kept.
-                asked.json.write_text(json.dumps([each.to_dict() for each in results], indent=1), encoding="utf-8")
             run.conclude()
+    recorder.write(EndRow(session.session, time.monotonic() - started, 0))
+    recorder.close()
     workbench.close()
-    _say(started, f"{asked.json} holds {len(results)} results")
+    _say(started, f"the record is {asked.record}")
     return 0
 
 
@@ -102,15 +113,24 @@ class _Run:
     """All pipelines on one material."""
 
     def __init__(
-        self, asked: Any, workbench: Workbench, material: Material, watch: CardWatch | None, started: float
+        self,
+        asked: Any,
+        workbench: Workbench,
+        material: Material,
+        watch: CardWatch | None,
+        started: float,
+        recorder: Recorder,
+        session: str,
     ) -> None:
         self._asked = asked
         self._workbench = workbench
         self._material = material
         self._watch = watch
         self._started = started
+        self._recorder = recorder
+        self._session = session
         self._baselines: list[Predictions] = []
-        self.results: list[PipelineResult] = []
+        self.results: list[PipelineSummary] = []
 
     def measure(self, spec: PipelineSpec) -> None:
         name = f"{self._material.name} {spec.id} b{spec.batch}"
@@ -125,9 +145,9 @@ class _Run:
         self.results.append(result)
         _say(self._started, f"{name}\n{_text(result)}")
 
-    def _measured(self, spec: PipelineSpec) -> PipelineResult:
+    def _measured(self, spec: PipelineSpec) -> PipelineSummary:
         photos = [str(photo.path) for photo in self._material.speed]
-        result = _named(spec, self._material)
+        summary = PipelineSummary(_named(spec, self._material), None, None, {}, {})
         judged_spec = replace(spec, confidence=CONFIDENCE)
         if spec.overlap != "serial" or _is_timed(spec):
             settings = SamplerSettings(
@@ -135,22 +155,21 @@ class _Run:
             )
             progress = lambda text: _say(self._started, text)  # noqa: E731
             with open_pipeline(spec, self._workbench, self._asked.device, (), photos, progress) as pipeline:
-                result = replace(result, speed=measure_speed(pipeline, photos, settings, self._watch))
+                speed = measure_speed(pipeline, photos, settings, self._watch)
                 judged_spec = replace(judged_spec, overlap=pipeline.overlap, workers=pipeline.workers)
+            summary = replace(summary, speed=_with_photos(speed, self._material))
+            self._write(summary.name, "speed", summary.speed, "")
         if self._is_engine_check(spec):
-            return result
+            return summary
         with open_pipeline(judged_spec, self._workbench, self._asked.device) as pipeline:
             predictions = [predict(pipeline, labelled) for labelled in self._material.judged]
         if not self._baselines:
             self._baselines = predictions
         texts = self._workbench.text_embeddings(self._workbench.sources.zero_shot.prompts)
         parts = [
-            judge(mine, theirs, labelled, texts, 0.02)
+            judge(mine, theirs, labelled, texts, TOLERANCE)
             for mine, theirs, labelled in zip(predictions, self._baselines, self._material.judged, strict=True)
         ]
-        for part in parts:
-            for sentence in failures(part):
-                _say(self._started, f"GATE: {sentence}")
         # Boxes are judged where there are boxes, scenes where the network knows the scenes: each set has its part.
         metrics = tuple(
             metric
@@ -158,9 +177,33 @@ class _Run:
             for metric in part.metrics
             if _judges(labelled, metric.name, len(parts) > 1)
         )
-        failed = {name: reason for part in parts for name, reason in part.failed_photos.items()}
-        count = sum(part.photos for part in parts)
-        return replace(result, accuracy=replace(parts[-1], metrics=metrics, photos=count, failed_photos=failed))
+        accuracy = PipelineAccuracy(
+            metrics=metrics,
+            photos=sum(part.photos for part in parts),
+            tolerance=TOLERANCE,
+            flips=parts[-1].flips,
+            embedding_cosine_worst=parts[-1].embedding_cosine_worst,
+            failed_photos={name: reason for part in parts for name, reason in part.failed_photos.items()},
+        )
+        closed = failures(accuracy, TOLERANCE)
+        for sentence in closed:
+            _say(self._started, f"GATE: {sentence}")
+        self._write(summary.name, "accuracy", accuracy, "; ".join(closed))
+        return replace(summary, accuracy=accuracy)
+
+    def _write(self, name: PipelineName, stage: str, result: Result | None, failure: str) -> None:
+        assert result is not None
+        row = PipelineRow(
+            self._session,
+            to_values(name),  # type: ignore[arg-type]
+            stage,
+            "failed" if failure else "passed",
+            to_values(result),
+            failure or None,
+            None,
+            utc_now(),
+        )
+        self._recorder.write(row.to_dict())
 
     @staticmethod
     def _is_engine_check(spec: PipelineSpec) -> bool:
@@ -170,26 +213,32 @@ class _Run:
     def conclude(self) -> None:
         """The ratios, the limits and the check of the prediction."""
         timed = [each for each in self.results if each.speed is not None]
-        baseline = next((each for each in timed if each.baseline), None)
+        baseline = next((each for each in timed if each.name.baseline), None)
         if baseline is None or baseline.speed is None:
             return
-        print(f"\n== {self._material.name}: {baseline.photo_megapixels:.1f} MP, {baseline.photo_bytes / 1e6:.2f} MB ==")
-        for each in sorted(timed, key=lambda one: -(one.speed.photos_per_second if one.speed else 0)):
+        print(
+            f"\n== {self._material.name}: {baseline.speed.photo_megapixels} MP, {baseline.speed.photo_bytes} bytes =="
+        )
+        for each in sorted(timed, key=lambda one: -rate(one.speed) if one.speed else 0):
             assert each.speed is not None
-            ratio = each.speed.photos_per_second / baseline.speed.photos_per_second
-            worst = min((metric.ratio for metric in each.accuracy.metrics), default=0.0) if each.accuracy else 0.0
+            ratio = rate(each.speed) / rate(baseline.speed)
+            worst = (
+                min((metric.ratio_value or 0.0 for metric in each.accuracy.metrics), default=0.0)
+                if each.accuracy
+                else 0.0
+            )
             limit = limits(each.speed)[0]
             print(
-                f"{ratio:8.2f}x {each.speed.photos_per_second:9.1f}/s  acc {worst:.4f}  "
+                f"{ratio:8.2f}x {rate(each.speed):9.1f}/s  acc {worst:.4f}  "
                 f"reached {reached(each.speed):.2f} of what {limit.resource} allow ({limit.stage})  "
-                f"{each.pipeline} b{each.speed.batch} {each.speed.overlap} w{each.speed.workers}"
+                f"{each.name.id} b{each.speed.batch} {each.speed.overlap} w{each.speed.workers}"
             )
         alone = engines_alone(baseline, timed)
         if alone is not None and alone.speed is not None:
             predicted = next(each for each in exchanges(baseline.speed, alone.speed) if each.name == "the engines")
-            did = alone.speed.photos_per_second / baseline.speed.photos_per_second
+            did = rate(alone.speed) / rate(baseline.speed)
             print(f"engines alone: predicted {predicted.speedup:.3f}x (at most {predicted.limit:.3f}x), did {did:.3f}x")
-        best = max(timed, key=lambda one: one.speed.photos_per_second if one.speed else 0)
+        best = max(timed, key=lambda one: rate(one.speed) if one.speed else 0)
         assert best.speed is not None
         for each in exchanges(baseline.speed, best.speed):
             print(f"  {each.name:12} {each.before_ms:8.2f} -> {each.after_ms:7.3f} ms: {each.speedup:.2f}x")
@@ -207,7 +256,7 @@ def _judges(labelled: LabelledPhotos, metric: str, both: bool) -> bool:
     return metric.startswith("mAP") == boxes_alone
 
 
-def _text(result: PipelineResult) -> str:
+def _text(result: PipelineSummary) -> str:
     lines = []
     if (speed := result.speed) is not None:
         stages = ", ".join(f"{each.name} {each.wall_ms:.3f}" for each in speed.stages)
@@ -220,7 +269,7 @@ def _text(result: PipelineResult) -> str:
             f"GPU {busy}, {speed.memory_bytes / 1e9:.1f} GB, {joules}; failed {speed.failed_photos or 'none'}"
         )
     if (accuracy := result.accuracy) is not None:
-        told = ", ".join(f"{m.name} {m.ratio:.4f} [{m.low:.4f}, {m.high:.4f}]" for m in accuracy.metrics)
+        told = ", ".join(f"{m.name} {m.ratio_value:.4f} [{m.low:.4f}, {m.high:.4f}]" for m in accuracy.metrics)
         lines.append(
             f"    accuracy on {accuracy.photos} photos: {told}; flips {accuracy.flips}, cosine worst "
             f"{accuracy.embedding_cosine_worst:.4f}; failed {len(accuracy.failed_photos)}"
@@ -263,20 +312,26 @@ def _first_engine(asked: Any, workbench: Workbench) -> EngineName:
     return names[-1]
 
 
-def _named(spec: PipelineSpec, material: Material) -> PipelineResult:
-    sizes = [photo.path.stat().st_size for photo in material.speed]
-    image = cv2.imread(str(material.speed.photos[0].path))
-    return PipelineResult(
-        pipeline=spec.id,
+def _named(spec: PipelineSpec, material: Material) -> PipelineName:
+    return PipelineName(
+        id=f"{spec.id}-{material.name}",
         photo_set=material.name,
-        photo_megapixels=image.shape[0] * image.shape[1] / 1e6,
-        photo_bytes=float(np.mean(sizes)),
-        decoder=f"{spec.decoder}+{spec.second_decoder}" if spec.second_decoder else spec.decoder,
+        decoder=spec.decoders,
         preprocessor=spec.preprocessor,
         detector=str(spec.detector),
         image_tower=str(spec.image_tower),
         nms=spec.nms,
+        overlap=spec.overlap,
         baseline=spec == BASELINE,
+    )
+
+
+def _with_photos(speed: PipelineSpeed, material: Material) -> PipelineSpeed:
+    image = cv2.imread(str(material.speed.photos[0].path))
+    return msgspec.structs.replace(
+        speed,
+        photo_megapixels=image.shape[0] * image.shape[1] / 1e6,
+        photo_bytes=float(np.mean([photo.path.stat().st_size for photo in material.speed])),
     )
 
 
@@ -392,7 +447,7 @@ def _say(started: float, text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--record", type=Path, required=True, help="where the rows go (.jsonl)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--real", type=Path, help="folder of yolov8n-coco.pt and coco128/")
     parser.add_argument("--clip-minutes", type=float, default=0.0)

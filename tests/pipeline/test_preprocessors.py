@@ -51,7 +51,9 @@ def test_matrices_give_what_the_reference_gives_where_nothing_can_alias(size):
     assert np.abs(inputs.pixel_values[0].numpy() - crop).max() <= 1
 
 
-@pytest.mark.parametrize(("kernel", "support", "filter_"), [(triangle, 1.0, Image.BILINEAR), (cubic, 2.0, Image.BICUBIC)])
+@pytest.mark.parametrize(
+    ("kernel", "support", "filter_"), [(triangle, 1.0, Image.BILINEAR), (cubic, 2.0, Image.BICUBIC)]
+)
 @pytest.mark.parametrize(("size_in", "size_out"), [(100, 37), (41, 40), (17, 50)])
 def test_a_resize_matrix_is_pillows(kernel, support, filter_, size_in, size_out):
     column = np.random.default_rng(1).random((size_in, 1)).astype(np.float32)
