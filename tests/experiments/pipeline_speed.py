@@ -20,7 +20,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,13 +34,15 @@ from fixtures.backends import registry as backends
 from fixtures.cache.engine_cache import EngineCache
 from fixtures.datasets.coco import load_rgb, read_annotations
 from fixtures.environment.collect import describe
-from fixtures.gpu.nvml import CardWatch, open_watch, torch_gpu
+from fixtures.gpu.nvml import CardWatch
 from fixtures.models.yolo import CONFIDENCE
 from fixtures.photos.base import LabelledPhotos, Photo, PhotoSet
 from fixtures.photos.drawn import Recipe, drawn_photos, encode
-from fixtures.pipeline.factory import open_pipeline, unsupported_reason
+from fixtures.pipeline.factory import open_pipeline
 from fixtures.pipeline.judge import Predictions, failures, judge, predict
-from fixtures.pipeline.measure import measure_speed
+from fixtures.pipeline.measure import gpu_watch, measure_speed
+from fixtures.pipeline.photo_sets import scaled_box, with_grain
+from fixtures.pipeline.registry import unsupported_reason
 from fixtures.pipeline.spec import BASELINE, EngineName, PipelineSpec
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
@@ -56,7 +57,6 @@ from reports.record.schema import EndRow, SessionRow, new_session_id, utc_now
 from reports.record.store import Recorder
 
 ORIENTATIONS = (1, 6, 3, 8)
-GRAIN_SIGMA = 3.0
 TOLERANCE = 0.02
 COCO_SENSOR = (640, 480)
 
@@ -96,7 +96,7 @@ def main() -> int:
     )
     recorder = Recorder(asked.record)
     recorder.write(session)
-    with _watch() as watch:
+    with gpu_watch() as watch:
         for material in materials:
             run = _Run(asked, workbench, material, watch, started, recorder, session.session)
             for spec in _specs(asked, engine, material.name):
@@ -360,15 +360,10 @@ def _enlarged(coco128: Path, count: int, sensor: tuple[int, int], folder: Path) 
 
     def store(number: int) -> tuple[Photo, float, tuple[int, int]]:
         pixels = load_rgb(coco128 / "images" / images[number]["file_name"])
-        scale = sensor[0] / max(pixels.shape[:2])
+        scale = max(1.0, sensor[0] / max(pixels.shape[:2]))
         if scale > 1:
-            pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-            rng = np.random.default_rng(number)
-            table = rng.normal(0, GRAIN_SIGMA, 256).round().astype(np.int8)
-            grain = table[np.frombuffer(rng.bytes(pixels.size), np.uint8)].reshape(pixels.shape)
-            pixels = np.asarray(cv2.add(pixels, grain, dtype=cv2.CV_8U))
-        else:
-            scale = 1.0
+            enlarged = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+            pixels = with_grain(enlarged, number)
         height, width = pixels.shape[:2]
         path = folder / f"{number:05d}.jpg"
         path.write_bytes(encode(pixels, Recipe(width, height, "baseline", ORIENTATIONS[number % 4])))
@@ -380,9 +375,7 @@ def _enlarged(coco128: Path, count: int, sensor: tuple[int, int], folder: Path) 
     boxes = []
     for box in coco["annotations"]:
         if (number := position.get(box["image_id"])) is not None:
-            scale = stored[number][1]
-            area = box.get("area", box["bbox"][2] * box["bbox"][3]) * scale**2
-            boxes.append({**box, "image_id": number, "bbox": [side * scale for side in box["bbox"]], "area": area})
+            boxes.append({**scaled_box(box, stored[number][1]), "image_id": number})
     annotations = {
         "images": [
             {"id": number, "file_name": photo.name, "width": size[0], "height": size[1]}
@@ -428,17 +421,6 @@ def _options(asked: Any) -> Options:
         "case_seconds": "3600",
     }  # fmt: skip
     return Options.from_values({**dict.fromkeys(names.split(), ""), **given}, ROOT)
-
-
-@contextmanager
-def _watch() -> Iterator[CardWatch | None]:
-    found = open_watch(torch_gpu())()
-    if isinstance(found, str):
-        print(f"nobody watches the GPU: {found}")
-        yield None
-        return
-    with found as watch:
-        yield watch
 
 
 def _say(started: float, text: str) -> None:
