@@ -1,4 +1,4 @@
-"""From the photo to the answer: how many photos a second, and are the boxes and scenes still the baseline pipeline's?"""
+"""From photo to answer: how many photos a second, and are boxes and scenes still the baseline pipeline's?"""
 
 
 def test_pipeline_speed(pipeline_result, check_pipeline):
