@@ -25,6 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reports.command_line import OptionError, add_options, set_values
 from reports.compare.runs import compare, write
 from reports.compare.text import as_text
 from reports.errors import ReportError
@@ -33,8 +34,18 @@ from reports.history.session_regressions import Regression, judge
 from reports.history.store import append, load
 from reports.history.text import history_table
 from reports.html.page import write_report
-from reports.record.merge import RECORD, merge
-from reports.record.schema import Row
+from reports.option_table import (
+    COMMANDS,
+    COMPARE,
+    HISTORY_ADD,
+    HISTORY_SHOW,
+    MERGE,
+    RENDER,
+    SUMMARY,
+    TABLE,
+)
+from reports.record.merge import merge
+from reports.record.schema import RECORD, Row
 from reports.record.store import Recorder, last_session, read_rows
 
 
@@ -42,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0, or 2 with a message on stderr for what the user can mend."""
     asked = _parser().parse_args(arguments)
     try:
+        set_values(asked, TABLE, asked.command)
         status = asked.run(asked) or 0
         sys.stdout.flush()
         return status
@@ -49,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever reads, such as `head`, has seen enough. What is left must not be tried again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except ReportError as error:
+    except (ReportError, OptionError) as error:
         if asked.run is _summary and asked.annotations:
             print(command("error", "No summary", str(error)))
         print(f"error: {error}", file=sys.stderr)
@@ -60,53 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reports", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    render = commands.add_parser("render", help="write report.html, report.json and report.csv of a record")
-    render.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: beside the record)")
-    render.set_defaults(run=_render)
-
-    summary = commands.add_parser("summary", help="Markdown and annotations for the page of a GitHub job")
-    summary.add_argument(
-        "--output", type=Path, metavar="FILE", help="append the Markdown to this file (default: print it)"
-    )
-    summary.add_argument(
-        "--annotations", action="store_true", help="print a workflow command for each case that needs a look"
-    )
-    summary.set_defaults(run=_summary)
-
-    both = commands.add_parser(
-        "compare", help="two runs of one machine side by side, such as before and after an update"
-    )
-    both.add_argument("before", type=Path, metavar="A/ROWS.jsonl", help="the record of the earlier run")
-    both.add_argument("after", type=Path, metavar="B/ROWS.jsonl", help="the record of the later run")
-    both.add_argument("--output", type=Path, metavar="FILE.html", help="also write a page")
-    both.set_defaults(run=_compare)
-
-    joined = commands.add_parser("merge", help="make one record and report of the shards of one matrix")
-    joined.add_argument("rows", type=Path, nargs="+", metavar="ROWS.jsonl", help="the record of each shard")
-    joined.add_argument("--output", type=Path, metavar="DIR", required=True, help="a folder without a record")
-    joined.set_defaults(run=_merge)
-
-    nights = commands.add_parser("history", help="keep a run in the history of its machine, or show a history")
-    actions = nights.add_subparsers(required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="append a run, and print the file that has it")
-    add.add_argument("--history", type=Path, metavar="DIR", required=True, help="the folder of the history")
-    add.set_defaults(run=_add)
-    show = actions.add_parser("show", help="print each case's figures, and since when they are worse")
-    show.add_argument("folder", type=Path, metavar="DIR", help="the folder of the history")
-    show.add_argument("--case", default="", metavar="SUBSTRING", help="only cases with this in their name")
-    show.set_defaults(run=_show)
-
-    for reader in (render, summary, add):
-        reader.add_argument("rows", type=Path, metavar="ROWS.jsonl", help="the record of a benchmark run")
-    for teller in (render, summary):
-        teller.add_argument(
-            "--history",
-            type=Path,
-            metavar="DIR",
-            help="also tell what is worse than in this history, which has the run",
-        )
+    words = parser.add_subparsers(required=True, metavar="COMMAND")
+    history = words.add_parser("history", help="keep a run in the history of its machine, or show a history")
+    actions = history.add_subparsers(required=True, metavar="ACTION")
+    for name, run in RUN.items():
+        parent = actions if name.startswith("reports history ") else words
+        added = parent.add_parser(name.split()[-1], help=COMMANDS[name])
+        add_options(added, TABLE, name)
+        added.set_defaults(run=run, command=name)
     return parser
 
 
@@ -187,6 +160,8 @@ def _add(asked: argparse.Namespace) -> None:
 def _show(asked: argparse.Namespace) -> None:
     print(history_table(load(asked.folder), asked.case), end="")
 
+
+RUN = {RENDER: _render, SUMMARY: _summary, COMPARE: _compare, MERGE: _merge, HISTORY_ADD: _add, HISTORY_SHOW: _show}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,6 +1,7 @@
-"""The house: who may know whom, how long a module may be, and that nothing heavy is imported early."""
+"""The architecture: who may import whom, and that nothing heavy is imported early."""
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,67 +16,70 @@ LIGHT = (
     "fixtures/plan/matrix.py",
     "fixtures/plan/options.py",
     "fixtures/plan/suite.py",
-    "fixtures/pytest_plugin/session.py",
+    "fixtures/pytest_plugin/hooks.py",
+    "fixtures/pytest_plugin/fixtures.py",
+    "reports/option_table.py",
 )
 HEAVY = {"torch", "ultralytics", "transformers", "onnxruntime", "onnx", "pandas", "cv2"}
-# What a room hands things to, it does not know.
-FORBIDDEN = {
-    "reports": ("fixtures", "bench", "torch", "pytest"),
-    "fixtures/scoring": (
-        "fixtures.backends",
-        "fixtures.instruments",
-        "fixtures.cache.engine_cache",
-        "fixtures.cache.entry",
-        "reports",
-        "pytest",
-    ),
-    "fixtures/instruments": (
-        "fixtures.backends",
-        "fixtures.scoring",
-        "fixtures.cache.engine_cache",
-        "fixtures.cache.entry",
-        "reports",
-        "pytest",
-    ),
-    "fixtures/backends": (
-        "fixtures.cache.engine_cache",
-        "fixtures.cache.entry",
-        "fixtures.scoring",
-        "fixtures.instruments",
-        "reports",
-        "pytest",
-    ),
-    "fixtures/precision": ("fixtures.backends", "fixtures.models", "fixtures.datasets", "reports", "pytest"),
-    "fixtures/models": (
-        "fixtures.backends",
-        "fixtures.precision",
-        "fixtures.cache.engine_cache",
-        "fixtures.cache.entry",
-        "reports",
-        "pytest",
-    ),
-    "fixtures/datasets": ("fixtures.models", "fixtures.backends", "fixtures.precision", "reports", "pytest"),
-}
+# Beyond this a folder no longer tells a reader where to look.
+MOST_MODULES = 14
+PACKAGES = ("bench", "fixtures", "reports")
 
 
-def _imports(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            names.add(node.module or "")
-    return names
+def _lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The contracts of pyproject.toml, held against the packages in `folder`."""
+    code = "import sys; from importlinter.cli import lint_imports_command as lint; lint()"
+    command = [sys.executable, "-c", code, "--no-cache", "--config", "pyproject.toml"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("room", FORBIDDEN)
-def test_a_case_travels_forward_only(room: str):
-    for path in (ROOT / room).rglob("*.py"):
-        backward = {
-            name for name in _imports(path) for ban in FORBIDDEN[room] if name == ban or name.startswith(f"{ban}.")
-        }
-        assert not backward, f"{path.relative_to(ROOT)} imports {backward}"
+@pytest.fixture
+def copy_of_the_code(tmp_path: Path) -> Path:
+    """The modules alone, where a test may break them."""
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        (tmp_path / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / path.relative_to(ROOT))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("", "", ""),
+        ("fixtures/models/base.py", "import fixtures.backends.base", "A case travels forward"),
+        ("fixtures/runner/stages.py", "def late():\n    import fixtures.isolation.pool", "A case travels forward"),
+        ("reports/record/store.py", "import reports.text.formatting", "A record becomes findings"),
+        ("reports/analysis/cases.py", "import fixtures.plan.matrix", "Reports are made from the record alone"),
+        ("fixtures/backends/base.py", "import pytest", "The plugin alone knows pytest"),
+        ("fixtures/runner/stages.py", "import reports.analysis.cases", "The plugin alone knows pytest"),
+        ("bench/test_build.py", "import fixtures.errors", "The stages import nothing"),
+        ("fixtures/new_package/__init__.py", "", "A case travels forward"),
+    ],
+)
+def test_an_import_against_the_layers_is_refused(copy_of_the_code: Path, module: str, line: str, contract: str):
+    if module:
+        (copy_of_the_code / module).parent.mkdir(exist_ok=True)
+        with (copy_of_the_code / module).open("a", encoding="utf-8") as file:
+            file.write(f"\n{line}\n")
+    linted = _lint_imports(copy_of_the_code)
+    broken = [line for line in linted.stdout.splitlines() if line.endswith("BROKEN")]
+    assert linted.returncode == bool(module), linted.stdout + linted.stderr
+    assert [line.startswith(contract) for line in broken] == [True] * bool(module)
+
+
+def test_no_package_has_more_modules_than_a_reader_can_survey():
+    for package in PACKAGES:
+        for folder in {path.parent for path in (ROOT / package).rglob("*.py")}:
+            modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+            assert len(modules) <= MOST_MODULES, f"{folder.relative_to(ROOT)}: {len(modules)} modules"
+
+
+def test_imports_are_absolute():
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative import"
 
 
 def test_options_and_plan_import_nothing_heavy():
@@ -91,5 +95,5 @@ def test_every_backend_of_the_catalogue_keeps_the_contract():
     for name in registry.NAMES:
         found = registry.backend(name)
         assert found.name == name
-        for part in ("needs_onnx", "dynamic_batch", "file_name", "unsupported_reason", "ingredients", "build", "load"):
+        for part in ("needs_onnx", "dynamic_batch", "file_name", "unsupported_reason", "cache_key", "build", "load"):
             assert hasattr(found, part), f"{name} lacks {part}"

@@ -3,30 +3,57 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 from reports.analysis.consistency import engine_problems, reading_problems
-from reports.record.parsing import latency, launch, number
-from reports.record.ratio import Latency, Ratio, reaches, speed_ratio
-from reports.record.schema import Row
+from reports.record.ratio import speed_ratio
+from reports.record.results import (
+    AccuracyResult,
+    BuildResult,
+    Latency,
+    Metric,
+    Ratio,
+    Result,
+    SpeedResult,
+    is_number,
+    read_result,
+)
+from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, DEFAULT_TOLERANCE, Row, reaches
 from reports.record.store import last_session
 
-BASELINE_BACKEND = "pytorch"
-BASELINE_PRECISION = "fp32"
-DEFAULT_TOLERANCE = 0.02  # the project's promise: an engine keeps 98 % of the baseline's accuracy
-
-Answers = dict[str, Row]
+Kind = TypeVar("Kind", bound=Result)
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One accuracy figure of an engine beside the baseline's figure."""
+class StageRecord:
+    """What the record says of one stage of a case: how it ended, why, in how many seconds, and what it found.
 
-    name: str
-    value: float | None
-    baseline: float | None
-    ratio: Ratio | None
-    gated: bool
+    `dropped` names the values that could not be read, each with the reason.
+    """
+
+    stage: str
+    outcome: str
+    reason: str | None
+    seconds: float | None
+    result: Result
+    dropped: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, row: Row) -> "StageRecord":
+        """The stage of a row of kind "case"."""
+        result, dropped = read_result(row["question"], row["values"])
+        reason, seconds = row.get("reason"), row.get("seconds")
+        return cls(
+            stage=row["question"],
+            outcome=row["outcome"],
+            reason=str(reason) if reason else None,
+            seconds=float(seconds) if is_number(seconds) else None,
+            result=result,
+            dropped=dropped,
+        )
+
+
+Answers = Mapping[str, StageRecord]
 
 
 @dataclass(frozen=True)
@@ -40,11 +67,9 @@ class CaseSummary:
     precision: str
     batch: int
     answers: Answers
-    images_per_second: float | None
     latency: Latency | None
     launch: Latency | None  # the host's launches of a call on a card, where they were told apart
     speedup: Ratio | None
-    metrics: tuple[Metric, ...]
     gate: str  # "pass", "fail", "not judged" or "–"
     status: str  # "passed", "failed", "error", "skipped"
     problems: tuple[str, ...]
@@ -74,7 +99,7 @@ class CaseSummary:
     @property
     def failed_stages(self) -> tuple[str, ...]:
         """The questions other than accuracy that failed: the engine, or its reading, is not what it should be."""
-        return tuple(name for name, row in self.answers.items() if row["outcome"] == "failed" and name != "accuracy")
+        return tuple(name for name, answer in self.answers.items() if answer.outcome == "failed" and name != "accuracy")
 
     @property
     def sound(self) -> bool:
@@ -91,7 +116,7 @@ class CaseSummary:
     @property
     def ran(self) -> bool:
         """Whether anything was tried. A case that was only refused by the matrix did not run."""
-        return any(row["outcome"] != "skipped" for row in self.answers.values())
+        return any(answer.outcome != "skipped" for answer in self.answers.values())
 
     @property
     def metric(self) -> Metric | None:
@@ -107,16 +132,47 @@ class CaseSummary:
         below = [each for each in low if each is not None and not reaches(each, least)]
         return low[min(below)] if below else None
 
-    def values(self, question: str) -> Mapping[str, Any]:
-        """The values of one answer, empty where the question was not answered."""
-        row = self.answers.get(question)
-        return row["values"] if row else {}
+    def result(self, kind: type[Kind]) -> Kind:
+        """What the stage of this type of result found; one in which nothing is recorded where it has not run."""
+        answer = self.answers.get(kind.STAGE)
+        found = answer.result if answer else None
+        return found if isinstance(found, kind) else kind()
+
+    @property
+    def build(self) -> BuildResult:
+        return self.result(BuildResult)
+
+    @property
+    def speed(self) -> SpeedResult:
+        return self.result(SpeedResult)
+
+    @property
+    def accuracy(self) -> AccuracyResult:
+        return self.result(AccuracyResult)
+
+    @property
+    def images_per_second(self) -> float | None:
+        return self.speed.images_per_second
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return self.accuracy.metrics
+
+    @property
+    def engine_sha256(self) -> str | None:
+        """The hash of the engine that was timed, else of the one that was built or scored."""
+        return self.speed.engine_sha256 or self.build.engine_sha256 or self.accuracy.engine_sha256
+
+    def reason(self, stage: str) -> str:
+        """Why a stage ended as it did."""
+        answer = self.answers.get(stage)
+        return (answer and answer.reason) or "no reason was recorded"
 
     def reasons(self) -> Iterator[tuple[str, str, str]]:
-        """(question, outcome, reason) of each answer that is not plain `passed`."""
-        for question, row in self.answers.items():
-            if row["outcome"] != "passed" or row.get("reason"):
-                yield question, row["outcome"], str(row.get("reason") or "no reason was recorded")
+        """(stage, outcome, reason) of each stage that is not plain `passed`."""
+        for stage, answer in self.answers.items():
+            if answer.outcome != "passed" or answer.reason:
+                yield stage, answer.outcome, self.reason(stage)
 
 
 def _worst(metric: Metric) -> tuple[float, float]:
@@ -128,14 +184,14 @@ def _worst(metric: Metric) -> tuple[float, float]:
 def tolerance(rows: Sequence[Row]) -> float:
     """The gate of this session: 0.02 asks for at least 98 % of the baseline."""
     settings: Row = next((row["settings"] for row in rows if row["kind"] == "session"), {})
-    found = number(settings, "tolerance")
-    return DEFAULT_TOLERANCE if found is None else found
+    found = settings.get("tolerance")
+    return float(found) if is_number(found) else DEFAULT_TOLERANCE
 
 
 def summarize(rows: Sequence[Row]) -> list[CaseSummary]:
     """The cases of the last session in these rows, ordered by model and batch, then as they were run."""
     rows = last_session(list(rows))
-    answers: dict[str, Answers] = {}
+    answers: dict[str, dict[str, Row]] = {}
     for row in rows:
         if row["kind"] == "case":
             # Popped first, so that a row that replaces an earlier one also takes its later place.
@@ -152,12 +208,10 @@ def summarize(rows: Sequence[Row]) -> list[CaseSummary]:
     return [_with_speedup(case, baselines[case.model, case.batch]) for case in cases]
 
 
-def _summary(answers: Answers, least: float) -> CaseSummary:
-    case = next(iter(answers.values()))["case"]
-    speed, accuracy = answers.get("speed"), answers.get("accuracy")
-    metrics = _metrics(accuracy)
-    gate, problems = _gate(accuracy, metrics, least)
-    return CaseSummary(
+def _summary(rows: Mapping[str, Row], least: float) -> CaseSummary:
+    case = next(iter(rows.values()))["case"]
+    answers = {stage: StageRecord.of(row) for stage, row in rows.items()}
+    summary = CaseSummary(
         id=str(case["id"]),
         model=str(case["model"]),
         task=str(case["task"]),
@@ -165,51 +219,36 @@ def _summary(answers: Answers, least: float) -> CaseSummary:
         precision=str(case["precision"]),
         batch=int(case["batch"]),
         answers=answers,
-        images_per_second=number(speed["values"], "images_per_second") if speed else None,
-        latency=latency(speed["values"]) if speed else None,
-        launch=launch(speed["values"]) if speed else None,
+        latency=None,
+        launch=None,
         speedup=None,
-        metrics=metrics,
+        gate="–",
+        status="skipped",
+        problems=(),
+    )
+    gate, problems = _gate(answers.get("accuracy"), summary.accuracy, least)
+    return replace(
+        summary,
+        latency=summary.speed.latency,
+        launch=summary.speed.launch_latency,
         gate=gate,
         status=_status(answers, gate),
-        problems=(
-            *problems,
-            *engine_problems(answers),
-            *reading_problems(speed, number(speed["values"], "share_of_peak") if speed else None),
-        ),
+        problems=(*problems, *engine_problems(answers), *reading_problems(answers.get("speed"), summary.speed)),
     )
 
 
-def _metrics(accuracy: Row | None) -> tuple[Metric, ...]:
-    listed = accuracy["values"].get("metrics") if accuracy else None
-    metrics = []
-    for entry in listed if isinstance(listed, list) else []:
-        value = number(entry, "ratio")
-        ratio = None if value is None else Ratio(value, number(entry, "low"), number(entry, "high"))
-        metrics.append(
-            Metric(
-                name=str(entry.get("name")),
-                value=number(entry, "value"),
-                baseline=number(entry, "baseline"),
-                ratio=ratio,
-                gated=bool(entry.get("gated")),
-            )
-        )
-    return tuple(metrics)
-
-
-def _gate(accuracy: Row | None, metrics: Sequence[Metric], least: float) -> tuple[str, tuple[str, ...]]:
+def _gate(answer: StageRecord | None, accuracy: AccuracyResult, least: float) -> tuple[str, tuple[str, ...]]:
     """The gate in a word, and what is wrong with how it was recorded.
 
     A report must not show a pass beside a ratio that fails: the recorded outcome is checked against it.
     """
-    if accuracy is None or accuracy["outcome"] == "error":
+    if answer is None or answer.outcome == "error":
         return "–", ()
-    if accuracy["outcome"] == "failed":
+    if answer.outcome == "failed":
         return "fail", ()
-    if accuracy["outcome"] == "skipped" or not accuracy["values"].get("judged"):
+    if answer.outcome == "skipped" or not accuracy.judged:
         return "not judged", ()
-    gated = [metric for metric in metrics if metric.gated]
+    gated = [metric for metric in accuracy.metrics if metric.gated]
     if not gated:
         return "not judged", ("recorded as judged, but no gated metric was recorded",)
     for metric in gated:
@@ -220,7 +259,7 @@ def _gate(accuracy: Row | None, metrics: Sequence[Metric], least: float) -> tupl
 
 
 def _status(answers: Answers, gate: str) -> str:
-    outcomes = {row["outcome"] for row in answers.values()}
+    outcomes = {answer.outcome for answer in answers.values()}
     if "error" in outcomes:
         return "error"
     if "failed" in outcomes or gate == "fail":

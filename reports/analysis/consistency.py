@@ -1,16 +1,27 @@
 """What is wrong with an answer although it was recorded as given: its parts contradict each other."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
-from reports.record.schema import Row
+from reports.record.results import Result, SpeedResult
 
 
-def engine_problems(answers: Mapping[str, Row]) -> tuple[str, ...]:
+class Answer(Protocol):
+    """What is looked at of a stage (`reports.analysis.cases.StageRecord`)."""
+
+    @property
+    def outcome(self) -> str: ...
+
+    @property
+    def result(self) -> Result: ...
+
+
+def engine_problems(answers: Mapping[str, Answer]) -> tuple[str, ...]:
     """What was built, timed and scored must be one file: their hashes are equal, or the case proves nothing."""
     hashes = {
-        question: answers[question]["values"].get("engine_sha256")
-        for question in ("build", "speed", "accuracy")
-        if question in answers and answers[question]["outcome"] in ("passed", "failed")
+        stage: answers[stage].result.engine_sha256
+        for stage in ("build", "speed", "accuracy")
+        if stage in answers and answers[stage].outcome in ("passed", "failed")
     }
     words = {"build": "built", "speed": "timed", "accuracy": "scored"}
     pairs = [("accuracy", "speed"), ("speed", "build")] if "speed" in hashes else [("accuracy", "build")]
@@ -22,8 +33,9 @@ def engine_problems(answers: Mapping[str, Row]) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def reading_problems(speed: Row | None, share_of_peak: float | None) -> tuple[str, ...]:
+def reading_problems(answer: Answer | None, speed: SpeedResult) -> tuple[str, ...]:
     """A reading above what the card can compute missed some of the work: its case must have failed."""
-    if speed is None or speed["outcome"] != "passed" or share_of_peak is None or share_of_peak <= 1:
+    share = speed.share_of_peak
+    if answer is None or answer.outcome != "passed" or share is None or share <= 1:
         return ()
-    return (f"recorded as passed, but its reading is {share_of_peak:.2f} of the card's peak: broken, not fast",)
+    return (f"recorded as passed, but its reading is {share:.2f} of the card's peak: broken, not fast",)

@@ -1,22 +1,9 @@
 """The exit status of a run, by what its rows say: a CI tells a closed gate from a crash by the number alone."""
 
 from collections.abc import Iterable
-from enum import IntEnum
 
 from reports.analysis.cases import summarize
-from reports.record.schema import Row
-
-
-class Status(IntEnum):
-    """0 and 1 mean what they mean to pytest, which itself uses 2 to 5; the larger ones are this suite's.
-
-    One run may have several troubles: the first of GATE_FAILED, CASE_LOST, SLOWER names it.
-    """
-
-    PASSED = 0
-    GATE_FAILED = 1
-    CASE_LOST = 6
-    SLOWER = 7
+from reports.record.schema import Row, Status
 
 
 def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
@@ -30,7 +17,7 @@ def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
     Unclear findings fail nothing.
     """
     cases = summarize(list(rows))
-    outcomes = {answer["outcome"] for case in cases for answer in case.answers.values()}
+    outcomes = {answer.outcome for case in cases for answer in case.answers.values()}
     if "failed" in outcomes or any(case.problems for case in cases):
         return Status.GATE_FAILED
     if "error" in outcomes:

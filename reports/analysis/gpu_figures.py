@@ -1,12 +1,10 @@
 """What a case was measured to do on an NVIDIA card, beside its device time. On a CPU there is nothing of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary
-from reports.record.parsing import latency, number
-from reports.record.ratio import Latency
-from reports.record.schema import Row
+from reports.record.results import GpuTelemetry, Latency
 
 # The figures whose column the page has only where a case fills it.
 OPTIONAL = ("launch", "end_to_end", "memory_bytes", "energy_mj", "share_of_peak")
@@ -45,37 +43,30 @@ class CardFigures:
 
 
 def card_figures(case: CaseSummary) -> CardFigures:
-    """What the case's speed row says of the card; what has the wrong type counts as not recorded."""
-    speed = case.values("speed")
-    state, energy, end_to_end, launch = (_mapping(speed, key) for key in ("card", "energy", "end_to_end", "launch"))
-    joules, steady, reasons = number(energy, "joules_per_image"), end_to_end.get("steady"), _mapping(state, "reasons")
-    queued = launch.get("queued")
+    """What the case's speed says of the GPU."""
+    speed = case.speed
+    state, energy, end_to_end, launch = speed.gpu or GpuTelemetry(), speed.energy, speed.end_to_end, speed.launch
+    joules = energy.joules_per_image if energy else None
     return CardFigures(
         launch=case.launch,
-        launches_repeated=int(number(launch, "repeats") or 0),
-        queued=queued if isinstance(queued, bool) else None,
-        end_to_end=latency(end_to_end),
-        end_to_end_steady=steady if isinstance(steady, bool) else None,
-        memory_bytes=number(state, "memory_peak_bytes"),
+        launches_repeated=launch.repeats if launch else 0,
+        queued=launch.queued if launch else None,
+        end_to_end=end_to_end.latency if end_to_end else None,
+        end_to_end_steady=end_to_end.steady if end_to_end else None,
+        memory_bytes=state.memory_peak_bytes,
         energy_mj=None if joules is None else 1e3 * joules,
-        energy_source=str(energy.get("source") or ""),
-        share_of_peak=number(speed, "share_of_peak"),
-        peak_source=str(speed.get("peak_source") or ""),
-        sm_clock_mhz=number(state, "sm_clock_median_mhz"),
-        sm_clock_share=number(state, "sm_clock_share"),
-        temperature_max_c=number(state, "temperature_max_c"),
-        energy_power_w=number(energy, "mean_power_w"),
-        reasons={str(name): share for name in reasons if (share := number(reasons, name)) is not None},
-        throttled=state.get("throttled") is True,
-        repeats=int(number(speed, "throttled_retries") or 0),
-        foreign=str(state.get("foreign") or ""),
+        energy_source=energy.source if energy else "",
+        share_of_peak=speed.share_of_peak,
+        peak_source=speed.peak_source,
+        sm_clock_mhz=state.sm_clock_median_mhz,
+        sm_clock_share=state.sm_clock_share,
+        temperature_max_c=state.temperature_max_c,
+        energy_power_w=energy.mean_power_w if energy else None,
+        reasons=state.reasons,
+        throttled=state.throttled,
+        repeats=speed.throttled_retries,
+        foreign=state.foreign,
     )
-
-
-def gpu_contended(case: CaseSummary) -> bool:
-    """Whether the card was throttled, or not alone for this case, while it was timed."""
-    card = card_figures(case)
-    return card.throttled or bool(card.foreign)
 
 
 def filled(cases: Iterable[CaseSummary]) -> frozenset[str]:
@@ -86,7 +77,7 @@ def filled(cases: Iterable[CaseSummary]) -> frozenset[str]:
 
 def quantity(cases: Iterable[CaseSummary]) -> str:
     """What the medians of these cases are: "device time", "end-to-end", or "" where they differ or do not say."""
-    said = {str(case.values("speed").get("quantity") or "") for case in cases if case.latency}
+    said = {case.speed.quantity or "" for case in cases if case.latency}
     return said.pop().removesuffix(" latency") if len(said) == 1 else ""
 
 
@@ -106,8 +97,3 @@ def speeds(cases: Sequence[CaseSummary]) -> str:
 def peak_sources(cases: Sequence[CaseSummary]) -> list[str]:
     """Where the peaks come from that the shares are of."""
     return list(dict.fromkeys(source for case in cases if (source := card_figures(case).peak_source)))
-
-
-def _mapping(values: Mapping[str, object], key: str) -> Row:
-    found = values.get(key)
-    return found if isinstance(found, dict) else {}

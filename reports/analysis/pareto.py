@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reports.analysis.cases import CaseSummary
-from reports.record.ratio import Ratio
+from reports.record.results import Ratio
 
 
 def coordinates(case: CaseSummary) -> tuple[Ratio, Ratio] | None:

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, summarize, tolerance
-from reports.analysis.gpu_figures import gpu_contended
-from reports.analysis.int8_cost import int8_costs
-from reports.analysis.timing_quality import rough
+from reports.analysis.cases import CaseSummary, summarize, tolerance
+from reports.analysis.phrases import gate_sentence
+from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.record.ratio import speed_ratio
-from reports.record.schema import Row
+from reports.record.schema import BASELINE_BACKEND, Row
 from reports.record.store import last_session
 from reports.text.formatting import (
+    THIN_SPACE,
     first_line,
     gate_percent,
-    gate_sentence,
     join_words,
     percent,
     percent_interval,
@@ -90,9 +89,9 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
             f"{join_words(_with_speed(case) for case in unclear)} may be as fast: the timing is too uncertain to say. "
             "Run it again."
         )
-    if any(rough(case) for case in tied):
+    if any(unreliable(case) for case in tied):
         sentences.append("Its timing was not steady: run it again before you rely on it.")
-    elif shaky := next((case for case in ranked if case.is_baseline and rough(case)), None):
+    elif shaky := next((case for case in ranked if case.is_baseline and unreliable(case)), None):
         alone = _on_the_card(best, shaky)
         sentences.append(f"The baseline's timing was not steady, so that the speed-up is rough{alone}.")
     if any(gpu_contended(case) for case in tied):
@@ -209,8 +208,40 @@ def _against(case: CaseSummary, least: float) -> str:
     if case.problems:
         return f"cannot be trusted: {case.problems[0]}"
     if case.failed_stages:
-        reason = case.answers[case.failed_stages[0]].get("reason") or "no reason was recorded"
-        return f"failed its {case.failed_stages[0]} question: {first_line(str(reason))}"
+        return f"failed its {case.failed_stages[0]} question: {first_line(case.reason(case.failed_stages[0]))}"
     if case.status != "passed":
         return f"ended as {case.status}"
     return "was not judged"
+
+
+def int8_costs(timed: Sequence[CaseSummary], least: float) -> str | None:
+    """Of the fastest INT8 engine among cases of one model and batch: `INT8 (tensorrt) costs 0.2 % (−1.0 to 1.5), …`.
+
+    None where none was judged. A loss is a share of the baseline's figure; less than nothing is a gain.
+    """
+    judged = [each for each in timed if each.precision == "int8" and each.gate in ("pass", "fail") and each.sound]
+    passing = [each for each in judged if each.gate == "pass"]
+    case = min(
+        passing or judged,
+        key=lambda each: each.effective_latency.p50_ms if each.effective_latency else 0.0,
+        default=None,
+    )
+    ratio = case.metric.ratio if case and case.metric else None
+    if case is None or case.metric is None or ratio is None:
+        return None
+    interval = ""
+    if ratio.low is not None and ratio.high is not None:
+        interval = f" ({_points(1 - ratio.high)} to {_points(1 - ratio.low)})"
+    if case.gate == "fail":
+        verdict = f"which fails the gate of {gate_percent(least)}"
+    elif case.uncertain(least):
+        verdict = f"not certain to keep {gate_percent(least)}"
+    else:
+        verdict = f"certain to keep {gate_percent(least)}"
+    cost = f"{_points(1 - ratio.value)}{THIN_SPACE}%{interval} of the {case.metric.name}"
+    return f"INT8 ({case.backend}) costs {cost}, {verdict}."
+
+
+def _points(share: float) -> str:
+    shown = f"{100 * share:.1f}"
+    return "0.0" if shown == "-0.0" else shown.replace("-", "−")

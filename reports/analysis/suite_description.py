@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reports.record.parsing import number
+from reports.record.results import is_number
 from reports.text.formatting import pluralize
 
 # The name that a record gives the data which this project draws by itself.
@@ -32,7 +32,8 @@ def generated(suite: Mapping[str, Any], task: str) -> bool:
 
 
 def _images(data: Mapping[str, Any]) -> str:
-    name, count = str(data.get("name") or ""), number(data, "evaluation_images")
+    name, count = str(data.get("name") or ""), data.get("evaluation_images")
+    count = count if is_number(count) else None
     if not name:
         return ""
     if name == GENERATED_DATA:

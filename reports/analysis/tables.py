@@ -1,7 +1,7 @@
 """The tables of a session as pandas frames: one line a case, and one line a case and metric."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,7 +9,6 @@ import pandas as pd
 from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.gpu_figures import card_figures
 from reports.analysis.run_time import case_seconds
-from reports.record.parsing import number
 from reports.record.schema import Row
 
 # Nullable types: a missing figure stays missing, and a count never turns into a float because another
@@ -127,26 +126,25 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return plain.where(frame.notna(), None).to_dict("records")
 
 
-def layers_text(layers: Any) -> str | None:
+def layers_text(layers: Mapping[str, int]) -> str | None:
     """`{"fp32": 12, "int8": 57}` as "57 INT8 + 12 FP32", most layers first."""
-    if not isinstance(layers, dict) or not layers:
+    if not layers:
         return None
-    ordered = sorted(layers.items(), key=lambda item: -(number(layers, item[0]) or 0))
-    named = ((count, " or ".join(str(precision).upper().split(" OR "))) for precision, count in ordered)
+    ordered = sorted(layers.items(), key=lambda item: -item[1])
+    named = ((count, " or ".join(precision.upper().split(" OR "))) for precision, count in ordered)
     return " + ".join(f"{count} {precision}" for count, precision in named)
 
 
 def size_ratio(case: CaseSummary) -> float | None:
     """Bytes of the engine on disk over bytes of the weights file that it was built from."""
-    size, weights = (number(case.values("build"), key) for key in ("size_bytes", "weights_bytes"))
+    size, weights = case.build.size_bytes, case.build.weights_bytes
     return size / weights if size is not None and weights else None
 
 
 def _line(case: CaseSummary) -> dict[str, Any]:
-    build, speed, accuracy = (case.values(question) for question in ("build", "speed", "accuracy"))
+    build, speed = case.build, case.speed
     latency, speedup, metric = case.latency, case.speedup, case.metric
     ratio = metric.ratio if metric else None
-    engine = next((values["engine_sha256"] for values in (speed, build, accuracy) if values.get("engine_sha256")), None)
     return {
         **_identity(case),
         "task": case.task,
@@ -166,19 +164,24 @@ def _line(case: CaseSummary) -> dict[str, Any]:
         "accuracy_ratio": ratio and ratio.value,
         "accuracy_low": ratio and ratio.low,
         "accuracy_high": ratio and ratio.high,
-        "layers": layers_text(build.get("layers")),
+        "layers": layers_text(build.layers),
         "size_ratio": size_ratio(case),
         "case_seconds": case_seconds(case),
-        "engine_sha256": engine,
-        **{key: number(build, key) for key in ("size_bytes", "weights_bytes", "build_seconds", "cold_load_seconds")},
-        **{key: number(speed, key) for key in ("samples", "outliers", "warmup_s")},
+        "engine_sha256": case.engine_sha256,
+        "size_bytes": build.size_bytes,
+        "weights_bytes": build.weights_bytes,
+        "build_seconds": build.build_seconds,
+        "cold_load_seconds": build.cold_load_seconds,
+        "samples": speed.samples,
+        "outliers": speed.outliers,
+        "warmup_s": speed.warmup_s,
         **_evaluation(case),
         **_card(case),
-        "cached": build.get("cached"),
-        "steady": speed.get("steady"),
-        "stop_reason": speed.get("stop_reason"),
-        "instrument": speed.get("instrument"),
-        "quantity": speed.get("quantity"),
+        "cached": build.cached,
+        "steady": speed.steady,
+        "stop_reason": speed.stop_reason,
+        "instrument": speed.instrument,
+        "quantity": speed.quantity,
         "status": case.status,
         "reason": "; ".join(f"{question} {outcome}: {reason}" for question, outcome, reason in case.reasons()) or None,
         "problem": "; ".join(case.problems) or None,
@@ -187,7 +190,7 @@ def _line(case: CaseSummary) -> dict[str, Any]:
 
 def _card(case: CaseSummary) -> dict[str, Any]:
     card = card_figures(case)
-    watched = bool(case.values("speed").get("card"))
+    watched = case.speed.gpu is not None
     return {
         "launch_p50_ms": card.launch and card.launch.p50_ms,
         "end_to_end_p50_ms": card.end_to_end and card.end_to_end.p50_ms,
@@ -205,7 +208,7 @@ def _card(case: CaseSummary) -> dict[str, Any]:
 
 
 def _metric_lines(case: CaseSummary) -> list[dict[str, Any]]:
-    details = case.values("accuracy").get("details")
+    details = case.accuracy.details
     return [
         {
             **_identity(case),
@@ -234,12 +237,11 @@ def _identity(case: CaseSummary) -> dict[str, Any]:
 
 
 def _evaluation(case: CaseSummary) -> dict[str, Any]:
-    accuracy = case.values("accuracy")
     return {
         "gate": case.gate_label,
-        "evaluation_images": number(accuracy, "evaluation_images"),
-        "calibration_images": number(accuracy, "calibration_images"),
-        "small_set": accuracy.get("small_set"),
+        "evaluation_images": case.accuracy.evaluation_images,
+        "calibration_images": case.accuracy.calibration_images,
+        "small_set": case.accuracy.small_set,
     }
 
 
@@ -250,11 +252,5 @@ def _frame(lines: list[dict[str, Any]], columns: dict[str, str]) -> pd.DataFrame
 
 
 def _typed(value: Any, dtype: str) -> Any:
-    """The value if it is of the column's type, else None: a record is read from a file that anyone may write."""
-    if value is None:
-        return None
-    if dtype == "boolean":
-        return value if isinstance(value, bool) else None
-    if dtype == "Int64":
-        return int(value)
-    return str(value) if dtype == "string" else value
+    """The value as the column's type has it: a count that is a float in the record is a whole number here."""
+    return int(value) if dtype == "Int64" and value is not None else value

@@ -1,14 +1,15 @@
 """What the card did while a case was measured, as a small picture: clock, temperature and power over time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from markupsafe import Markup
 
-from reports.analysis.stationarity import TIME_LEFT, WINDOW_PX, WINDOWS
+from reports.analysis.stationarity import WINDOWS
+from reports.charts.samples import TIME_LEFT, WINDOW_PX
 from reports.charts.svg import polyline, svg, tag, text
+from reports.record.results import Trace
 
 # As wide as the samples in the order of time, which stand above it.
 WIDTH, LEFT, RIGHT = 452, TIME_LEFT, TIME_LEFT + WINDOWS * WINDOW_PX
@@ -24,29 +25,27 @@ Readings = Sequence[float | None]
 
 
 @dataclass(frozen=True)
-class Trace:
+class Strips:
     """The readings of a pass: the seconds of each since it began, and (unit, least span, values) of each figure."""
 
     seconds: Sequence[float]
     strips: Sequence[tuple[str, float, Readings]]
 
 
-def readable(trace: object) -> Trace | None:
-    """A recorded trace; None where there is nothing to draw."""
-    if not isinstance(trace, Mapping):
-        return None
-    seconds = _numbers(trace.get("seconds"))
-    strips = [(unit, least, _numbers(trace.get(key))) for key, unit, least in STRIPS]
-    drawn = [each for each in strips if len(each[2]) == len(seconds) and _known(each[2])]
+def strips(trace: Trace) -> Strips | None:
+    """A recorded trace by figure; None where there is nothing to draw."""
+    seconds = trace.seconds
+    figures: list[tuple[str, float, Readings]] = [(unit, least, getattr(trace, key)) for key, unit, least in STRIPS]
+    drawn = [each for each in figures if len(each[2]) == len(seconds) and _known(each[2])]
     times = _known(seconds)
     if not drawn or len(times) < max(FEWEST, len(seconds)) or times[-1] <= times[0]:
         return None
-    return Trace(times, drawn)
+    return Strips(times, drawn)
 
 
-def picture(trace: object, label: str, warmup_s: float | None = None) -> Markup | None:
+def picture(trace: Trace, label: str, warmup_s: float | None = None) -> Markup | None:
     """A strip for each figure that the driver told; what comes before `warmup_s` was not yet measured."""
-    found = readable(trace)
+    found = strips(trace)
     if found is None:
         return None
     first, last = found.seconds[0], found.seconds[-1]
@@ -69,9 +68,9 @@ def picture(trace: object, label: str, warmup_s: float | None = None) -> Markup 
     return svg(WIDTH, top + 10, *parts, class_="samples", role="img", aria_label=label)
 
 
-def table(trace: object) -> tuple[list[str], list[tuple[str, ...]]]:
+def table(trace: Trace) -> tuple[list[str], list[tuple[str, ...]]]:
     """(units, lines) of the picture in figures: seconds since the pass began, and the readings then."""
-    found = readable(trace)
+    found = strips(trace)
     if found is None:
         return [], []
     last = len(found.seconds) - 1
@@ -110,11 +109,6 @@ def _runs(points: Sequence[tuple[int, int] | None]) -> Iterator[list[tuple[int, 
             inner = zip(found, found[1:-1], found[2:], strict=False)
             kept = [here for before, here, after in inner if not before[1] == here[1] == after[1]]
             yield [found[0], *kept, *found[-1:]] if len(found) > 1 else found
-
-
-def _numbers(found: Any) -> list[float | None]:
-    listed = found if isinstance(found, list | tuple) else []
-    return [float(each) if isinstance(each, int | float) and not isinstance(each, bool) else None for each in listed]
 
 
 def _known(values: Readings) -> list[float]:

@@ -17,7 +17,7 @@ from reports.analysis.pareto import coordinates, pareto_front
 from reports.charts.label_placement import Box, nearest_edge, place_labels
 from reports.charts.scatter_axes import HEIGHT, PLOT, WIDTH, Scales, axes, figures_of, fitting
 from reports.charts.svg import MARKER_PX, Point, line, marker, svg, tag, text
-from reports.record.ratio import Ratio
+from reports.record.results import Ratio
 from reports.text.formatting import gate_percent, percent, percent_interval, times, times_interval
 
 # Mean advance of a 12 px sans-serif glyph, a little generous: a label must not be wider than its box.

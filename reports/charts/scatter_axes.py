@@ -11,7 +11,7 @@ from reports.analysis.cases import CaseSummary
 from reports.analysis.pareto import coordinates
 from reports.charts.label_placement import Box
 from reports.charts.svg import line, text
-from reports.record.ratio import Ratio
+from reports.record.results import Ratio
 
 WIDTH, HEIGHT = 430, 320
 PLOT = Box(left=56, top=16, right=WIDTH - 14, bottom=HEIGHT - 46)

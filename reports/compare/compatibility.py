@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.analysis.cases import CaseSummary
-from reports.analysis.timing_quality import WIDE_IQR, relative_iqr
+from reports.analysis.machine import card_facts, machine
+from reports.analysis.timing_quality import SPREAD, WIDE, WIDE_IQR, caveats, relative_iqr
 from reports.errors import ReportError
 from reports.history.regressions import between
 from reports.history.store import session_lines
-from reports.record.machine import card_facts, machine, on_card
+from reports.record.machine import on_card
 from reports.record.merge import FREE
 from reports.record.schema import Row
 from reports.text.formatting import join_words, significant
@@ -48,8 +49,7 @@ def one_quantity(before: CaseSummary, after: CaseSummary) -> None:
     if not before.latency or not after.latency:
         return
     left, right = (
-        f"{case.values('speed').get('quantity') or 'an unnamed quantity'} by {case.values('speed').get('instrument')}"
-        for case in (before, after)
+        f"{case.speed.quantity or 'an unnamed quantity'} by {case.speed.instrument}" for case in (before, after)
     )
     if left != right:
         raise ReportError(
@@ -64,8 +64,13 @@ def as_equal_runs(before: CaseSummary, after: CaseSummary, ratio: float) -> str:
     The medians' intervals cannot tell: they say how well each run knows its own median, and where the calls spread
     widely, the median itself differs from run to run.
     """
-    iqr, name = max((relative_iqr(case) or 0.0, name) for name, case in (("A", before), ("B", after)))
-    if iqr <= WIDE_IQR or max(ratio, 1 / ratio) - 1 > IQRS_APART * iqr:
+    difference, sides = max(ratio, 1 / ratio) - 1, (("A", before), ("B", after))
+    for name, case in sides:
+        for caveat in caveats(case):
+            if caveat.share is not None and caveat.code not in (SPREAD, WIDE) and difference <= caveat.share:
+                return f"{name}: {caveat.words}, by {significant(100 * caveat.share, 2)} %, which is as much"
+    iqr, name = max((relative_iqr(case) or 0.0, name) for name, case in sides)
+    if iqr <= WIDE_IQR or difference > IQRS_APART * iqr:
         return ""
     spans, apart = (significant(100 * share, 2) for share in (iqr, IQRS_APART * iqr))
     return f"{name}: the middle half of its calls spans {spans} % of their median; equal runs may lie {apart} % apart"

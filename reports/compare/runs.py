@@ -4,26 +4,26 @@ environment, and what became of each case.
 Two runs, even an hour apart, differ by drift; `DRIFT` says so wherever the comparison is shown.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.analysis.cases import CaseSummary, summarize
-from reports.analysis.gpu_figures import card_figures
+from reports.analysis.phrases import describe_cases
+from reports.analysis.timing_quality import caveats
 from reports.compare.compatibility import as_equal_runs, changes, one_machine, one_quantity
 from reports.errors import ReportError
 from reports.findings.base import Finding
 from reports.history.session_regressions import FIGURES
-from reports.record.parsing import number
-from reports.record.ratio import Ratio, speed_ratio
+from reports.record.files import write_atomically
+from reports.record.ratio import speed_ratio
+from reports.record.results import Ratio
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text import formatting
-from reports.text.formatting import first_line, place
+from reports.text.formatting import first_line
 
 TEMPLATES = Path(__file__).parent.parent / "html" / "templates"
 FASTER, SLOWER, SAME, UNCLEAR, NOT_TIMED = "faster", "slower", "same", "unclear", "not timed"
@@ -59,7 +59,7 @@ class Pair:
 
     def build(self, key: str) -> tuple[float | None, float | None]:
         """A figure of both builds, A first."""
-        return number(self.before.values("build"), key), number(self.after.values("build"), key)
+        return getattr(self.before.build, key), getattr(self.after.build, key)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def told(found: SideBySide) -> list[Finding]:
         ("info", "Not timed in both: {}.", of(NOT_TIMED)),
         ("info", "Ran in A and was not asked in B: {}.", [case for case, why in found.only_before if why == NOT_ASKED]),
     ]
-    findings = [Finding(level, text.format(place(cases))) for level, text, cases in said if cases]
+    findings = [Finding(level, text.format(describe_cases(cases))) for level, text, cases in said if cases]
     nothing = [Finding("warn", "No case ran in both runs: there is nothing to compare.")]
     return findings if found.pairs else [*nothing, *findings]
 
@@ -158,14 +158,9 @@ def render(found: SideBySide) -> str:
 
 def write(found: SideBySide, path: Path) -> None:
     """Write the page whole or not at all. Raises `ReportError` where that cannot be done."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(render(found).encode("utf-8", "replace"))
-        beside.replace(path)
+        write_atomically(path, render(found))
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise ReportError(
             f"{path}: cannot write the page: {error.strerror or error}",
             hint="name another, writable file with --output, or leave it out: the text has the same figures",
@@ -220,11 +215,11 @@ def _judge(before: CaseSummary, after: CaseSummary, speed: Ratio | None) -> tupl
 
 
 def _doubts(case: CaseSummary) -> list[str]:
-    card = card_figures(case)
+    """Why its time says nothing beside another run's. A caveat that says by how much it may be off is weighed against
+    the difference itself (`as_equal_runs`)."""
     doubts = [*case.problems, *(f"{question} failed" for question in case.failed_stages)]
-    doubts += ["not steady"] if case.values("speed").get("steady") is False else []
-    doubts += ["throttled"] if card.throttled else []
-    return [*doubts, *(["not alone on the card"] if card.foreign else [])]
+    unbounded = (each for each in caveats(case) if each.share is None and not each.of_second_clock)
+    return [*doubts, *(each.words for each in unbounded)]
 
 
 def _only(

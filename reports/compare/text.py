@@ -28,7 +28,7 @@ def as_text(found: SideBySide) -> str:
 def _cells(pair: Pair) -> tuple[str, ...]:
     latencies = [significant(case.latency.p50_ms if case.latency else None) for case in (pair.before, pair.after)]
     builds = [
-        significant(seconds) + (" (cache)" if case.values("build").get("cached") else "")
+        significant(seconds) + (" (cache)" if case.build.cached else "")
         for case, seconds in zip((pair.before, pair.after), pair.build("build_seconds"), strict=True)
     ]
     return (

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary
+from reports.analysis.phrases import describe_cases
 from reports.record.schema import Row
-from reports.text.formatting import place
 
 # In the order of reading: what broke, or the one line that nothing did; then what to take with care.
 LEVELS = ("fail", "ok", "warn", "info")
+LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
 
 
 @dataclass(frozen=True)
@@ -35,4 +36,4 @@ def together(level: str, said: Iterable[tuple[CaseSummary, str]]) -> Iterator[Fi
     for case, text in said:
         groups.setdefault(text, []).append(case)
     for text, cases in groups.items():
-        yield Finding(level, f"{place(cases)}: {text}")
+        yield Finding(level, f"{describe_cases(cases)}: {text}")

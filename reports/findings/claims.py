@@ -8,26 +8,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, reference_case, summarize, tolerance
+from reports.analysis.cases import CaseSummary, reference_case, summarize, tolerance
+from reports.analysis.machine import machine
+from reports.analysis.phrases import gate_sentence
 from reports.analysis.suite_description import GENERATED, generated
 from reports.analysis.tables import size_ratio
 from reports.findings import tensorrt_engines
 from reports.findings.base import Session
 from reports.history.session_regressions import FIGURES
-from reports.record.machine import machine, on_card
-from reports.record.parsing import number
-from reports.record.ratio import Latency, Ratio, speed_ratio, summed
-from reports.record.schema import Row
+from reports.record.machine import on_card
+from reports.record.ratio import speed_ratio, summed
+from reports.record.results import Latency, Ratio, is_number
+from reports.record.schema import BASELINE_BACKEND, Row
 from reports.record.store import last_session
-from reports.text.formatting import (
-    gate_sentence,
-    join_words,
-    percent,
-    percent_interval,
-    significant,
-    times,
-    times_interval,
-)
+from reports.text.formatting import join_words, percent, percent_interval, significant, times, times_interval
 
 HELD, NOT_HELD, UNCLEAR, NOT_MEASURED = "held", "not held", "unclear", "not measured"
 # A promise about several models holds where it holds for each: of their verdicts the first of these decides.
@@ -166,21 +160,19 @@ def _sizes(seen: Session) -> _Part:
 
 
 def _builds(seen: Session) -> _Part:
-    everything = [
-        (took, case) for case in tensorrt_engines.built(seen) if (took := number(case.values("build"), "build_seconds"))
-    ]
+    everything = [(took, case) for case in tensorrt_engines.built(seen) if (took := case.build.build_seconds)]
     # A builder that finds its tactics timed already has little left to do: the promise is about one that does not.
-    found = [(took, case) for took, case in everything if not number(case.values("build"), "known_timings_bytes")]
+    found = [(took, case) for took, case in everything if not case.build.known_timings_bytes]
     warm = len(everything) - len(found)
     part = _all_within(found, (30, 60), lambda took: f"{significant(took)} s", _seconds, ("Quicker", "Slower"))
     if not everything:
         return part
     if not found:
         return _Part(NOT_MEASURED, "", "Every build found tactic timings of earlier builds: none was a first one.")
-    level = number(seen.rows[0]["settings"], "trt_level")
-    cached = sum(case.values("build").get("cached") is True for _, case in found)
+    level = seen.rows[0]["settings"].get("trt_level")
+    cached = sum(case.build.cached is True for _, case in found)
     known = [
-        f"The builder's level was {level:g}." if level is not None else "",
+        f"The builder's level was {level:g}." if is_number(level) else "",
         f"{cached} came from the cache, with the seconds of when they were built." if cached else "",
         f"Not counted: {warm} that found tactic timings of earlier builds." if warm else "",
         "Export and calibration are not in it; what else ran meanwhile is not recorded.",

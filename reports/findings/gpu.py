@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from reports.analysis.gpu_figures import CardFigures, card_figures
+from reports.analysis.phrases import describe_cases
 from reports.findings.base import Finding, Session, together
-from reports.text.formatting import join_words, place, pluralize
+from reports.text.formatting import join_words, pluralize
 
 # The clock event reasons of NVML (nvml.h) for which a card runs slower than it could. The others are a lack of
 # work, or how the card is set.
@@ -41,7 +42,9 @@ def shared(seen: Session) -> Iterator[Finding]:
     # Behind the colon stand the numbers of the processes and their memory, which differ from case to case.
     said = dict.fromkeys(card_figures(case).foreign.partition(":")[0][:120].strip() for case in cases)
     timed = sum(case.latency is not None for case in seen.cases)
-    which, where = (f"all {len(cases)}", "") if len(cases) == timed else (f"{len(cases)} of {timed}", place(cases))
+    which, where = (
+        (f"all {len(cases)}", "") if len(cases) == timed else (f"{len(cases)} of {timed}", describe_cases(cases))
+    )
     rough = "take their times, memory and energy as rough" + (f": {where}" if where else "")
     yield Finding("warn", f"Not alone on the card in {which} timings ({join_words(said, most=3)}), {rough}.")
 

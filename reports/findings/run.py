@@ -3,16 +3,14 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from reports.analysis.cases import BASELINE_PRECISION, summarize, tolerance
-from reports.analysis.exit_status import Status
+from reports.analysis.cases import summarize, tolerance
+from reports.analysis.phrases import describe_cases, gate_sentence
 from reports.analysis.tables import layers_text
 from reports.findings import gpu, timing
 from reports.findings.base import LEVELS, Finding, Session, together
-from reports.record.parsing import number
-from reports.record.ratio import reaches
-from reports.record.schema import Row
+from reports.record.schema import BASELINE_PRECISION, Row, Status, reaches
 from reports.record.store import last_session
-from reports.text.formatting import first_clause, first_line, gate_percent, gate_sentence, join_words, place, pluralize
+from reports.text.formatting import first_clause, first_line, gate_percent, join_words, pluralize
 
 # An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
 COMPUTES_IN_FP32 = re.compile(r"\b(comput|execut|run)\w*\s+(\w+\s+)?in\s+fp32", re.IGNORECASE)
@@ -76,8 +74,7 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
         text = f"fails its gate: {gate_sentence(case, seen.least)}; {gate_percent(seen.least)} is asked."
         ratio = case.metric.ratio if case.metric else None
         if ratio is None or reaches(ratio.value, seen.least):
-            reason = str(case.answers["accuracy"].get("reason") or "no reason was recorded")
-            text = f"fails its gate: {first_line(reason)}"
+            text = f"fails its gate: {first_line(case.reason('accuracy'))}"
         elif ratio.high is not None and ratio.high >= seen.least:
             text += " The interval reaches the gate: more evaluation images would decide."
         said.append((case, text))
@@ -95,17 +92,14 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
     for case in seen.cases:
         if case.precision == BASELINE_PRECISION or "build" in case.failed_stages:  # then it was said as a failure
             continue
-        build = case.values("build")
-        layers = build.get("layers")
-        told = [str(note) for note in build.get("notes") or [] if COMPUTES_IN_FP32.search(str(note))]
+        layers = case.build.layers
+        told = [note for note in case.build.notes if COMPUTES_IN_FP32.search(note)]
         asked = case.precision.upper()
         # "fp16 or int8": the engine may be either.
-        computing = isinstance(layers, dict) and any(
-            number(layers, precision) for precision in layers if case.precision in str(precision).split(" or ")
-        )
+        computing = any(count for precision, count in layers.items() if case.precision in precision.split(" or "))
         if told:
             said.append((case, f"{'only partly' if computing else 'not really'} {asked}: {first_line(told[0])}"))
-        elif isinstance(layers, dict) and layers and not computing:
+        elif layers and not computing:
             said.append((case, f"not really {asked}: its layers compute in {layers_text(layers)}."))
     yield from together("warn", said)
 
@@ -120,8 +114,8 @@ def _not_certain(seen: Session) -> Iterator[Finding]:
         rest = rest or len(uncertain) < len(passed)
         if uncertain:
             every = 1 < len(uncertain) == len(passed)
-            images = int(number(uncertain[0].values("accuracy"), "evaluation_images") or 0)
-            by_images.setdefault(images, []).append(f"every engine of {model}" if every else place(uncertain))
+            images = uncertain[0].accuracy.evaluation_images or 0
+            by_images.setdefault(images, []).append(f"every engine of {model}" if every else describe_cases(uncertain))
     if by_images:
         least = gate_percent(seen.least)
         said = "; ".join(f"{join_words(cases)} on {pluralize(images, 'image')}" for images, cases in by_images.items())
@@ -133,7 +127,7 @@ def _not_judged(seen: Session) -> Iterator[Finding]:
     said = []
     for case in seen.cases:
         if case.gate == "not judged" and not case.problems:
-            reason = str(case.answers["accuracy"].get("reason") or "accuracy was not judged")
+            reason = case.answers["accuracy"].reason or "accuracy was not judged"
             said.append((case, first_line(reason)))
     yield from together("info", said)
 

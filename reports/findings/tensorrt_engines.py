@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from reports.analysis.cases import BASELINE_BACKEND, CaseSummary, reference_case
-from reports.analysis.gpu_figures import gpu_contended
+from reports.analysis.cases import CaseSummary, reference_case
 from reports.analysis.suite_description import GENERATED, generated
-from reports.analysis.timing_quality import rough
+from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.findings.base import Session
-from reports.record.ratio import Ratio
+from reports.record.results import BuildResult, Ratio
+from reports.record.schema import BASELINE_BACKEND
 from reports.text.formatting import first_line, join_words, times, times_interval
 
 # Who builds engines with TensorRT, beside the backends named `tensorrt…` themselves.
@@ -29,8 +29,8 @@ def built(seen: Session) -> list[CaseSummary]:
     """One case for each engine that was built: several batches, or one with a CUDA graph, may share a file."""
     found: dict[str, CaseSummary] = {}
     for case in engines(seen):
-        if case.values("build") and "build" not in case.failed_stages:
-            found.setdefault(str(case.values("build").get("engine_sha256") or case.id), case)
+        if case.build != BuildResult() and "build" not in case.failed_stages:
+            found.setdefault(case.build.engine_sha256 or case.id, case)
     return list(found.values())
 
 
@@ -65,7 +65,7 @@ def doubts(seen: Session, case: CaseSummary) -> list[str]:
     """Sentences on what disturbed its timing, or the baseline's."""
     pair = [each for each in (case, reference_case(case, seen.cases, BASELINE_BACKEND)) if each]
     said = []
-    if any(rough(each) for each in pair):
+    if any(unreliable(each) for each in pair):
         said.append("Its timing or the baseline's was not steady: take it as rough.")
     if any(gpu_contended(each) for each in pair):
         said.append("The card was throttled or not its own meanwhile, or while the baseline was timed.")

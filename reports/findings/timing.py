@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
-from reports.analysis.cases import BASELINE_BACKEND, BASELINE_PRECISION, CaseSummary, reference_case
-from reports.analysis.timing_quality import moved, rough, shorter_end_to_end, unsteady
+from reports.analysis.cases import CaseSummary, reference_case
+from reports.analysis.phrases import describe_cases
+from reports.analysis.timing_quality import moved, shorter_end_to_end, unreliable, unsteady
 from reports.findings.base import Finding, Session
-from reports.record.ratio import Ratio, speed_ratio
-from reports.text.formatting import join_words, place, pluralize, times, times_interval
+from reports.record.ratio import speed_ratio
+from reports.record.results import Ratio
+from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION
+from reports.text.formatting import join_words, pluralize, times, times_interval
 
 # So many engines are named; of more, how many there are.
 MOST_NAMED = 12
@@ -38,7 +41,7 @@ def slower(seen: Session) -> Iterator[Finding]:
             against = OWN if backend == case.backend else BASELINE
             most = ratio.value if ratio.high is None else ratio.high
             less = most < 1
-            uncertain = most >= BEYOND_DOUBT and (rough(case) or rough(reference))
+            uncertain = most >= BEYOND_DOUBT and (unreliable(case) or unreliable(reference))
             if less and not uncertain:
                 engines = lost.setdefault((case.model, case.precision.upper(), against), {})
                 engines.setdefault(case.backend, []).append((times(ratio.value), case.batch))
@@ -71,7 +74,7 @@ def not_steady(seen: Session) -> Iterator[Finding]:
     timed = [case for case in seen.cases if case.latency]
     if found := [case for case in timed if unsteady(case)]:
         what = f"{len(found)} of {pluralize(len(timed), 'timing')} did not become steady, take them as rough"
-        yield Finding("warn", f"{what}: {place(found)}.")
+        yield Finding("warn", f"{what}: {describe_cases(found)}.")
 
 
 def moving(seen: Session) -> Iterator[Finding]:
@@ -79,7 +82,7 @@ def moving(seen: Session) -> Iterator[Finding]:
     timed = [case for case in seen.cases if case.latency]
     if found := [case for case in timed if not unsteady(case) and moved(case)]:
         what = f"{len(found)} of {pluralize(len(timed), 'timing')} moved or spread while they were measured"
-        yield Finding("warn", f"{what}, take them as rough: {place(found, most=MOST_NAMED)}.")
+        yield Finding("warn", f"{what}, take them as rough: {describe_cases(found, most=MOST_NAMED)}.")
 
 
 def launch_bound(seen: Session) -> Iterator[Finding]:
@@ -91,7 +94,7 @@ def launch_bound(seen: Session) -> Iterator[Finding]:
         which = f"{len(found)} of {pluralize(len(timed), 'timing')}{', the rough ones,' if known else ''}"
         are = "is" if len(found) == 1 else "are"
         why = "the card waits for its host, and the speed is the host's; a CUDA graph launches at once"
-        where = "" if known else f": {place(found, most=MOST_NAMED)}"
+        where = "" if known else f": {describe_cases(found, most=MOST_NAMED)}"
         yield Finding("info", f"{which} {are} bound by the launches ({why}){where}.")
 
 
@@ -102,7 +105,7 @@ def impossible(seen: Session) -> Iterator[Finding]:
             f"{pluralize(len(found), 'timing')} {'is' if len(found) == 1 else 'are'} shorter with copies than without"
         )
         why = "bound by the host's launches, whose level moved meanwhile: read both as rough"
-        yield Finding("warn", f"{what} ({why}): {place(found, most=MOST_NAMED)}.")
+        yield Finding("warn", f"{what} ({why}): {describe_cases(found, most=MOST_NAMED)}.")
 
 
 def no_baseline(seen: Session) -> Iterator[Finding]:

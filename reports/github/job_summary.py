@@ -9,19 +9,21 @@ from collections.abc import Iterator, Sequence
 
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.gpu_figures import speeds
+from reports.analysis.machine import machine
 from reports.analysis.not_run import unanswered
+from reports.analysis.phrases import gate_sentence
 from reports.analysis.recommendation import recommend
-from reports.analysis.timing_quality import rough, unsteady
+from reports.analysis.timing_quality import caveats
+from reports.findings.base import LEVEL_WORDS
 from reports.findings.claims import NOT_MEASURED, claims
+from reports.findings.history import history_findings
 from reports.findings.run import find
-from reports.history.session_regressions import Regression, findings
-from reports.html.page import LEVEL_WORDS
-from reports.record.machine import machine
+from reports.history.session_regressions import Regression
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text.formatting import (
     MISSING,
-    gate_sentence,
+    join_words,
     percent,
     percent_interval,
     pluralize,
@@ -64,8 +66,8 @@ def annotations(rows: Sequence[Row], most: int = ANNOTATIONS_PER_KIND, since: Se
     """Workflow commands for the last session in `rows`, at most `most` of each kind.
 
     An error for each case that failed its gate, then for each other failure, then for what is worse `since`
-    earlier nights; a warning for each question that stopped with an error, then for each timing that was not
-    steady, then for each doubt of the history. The last one of a full kind counts the rest.
+    earlier nights; a warning for each question that stopped with an error, then for each timing
+    that is to be taken as rough, then for each doubt of the history. The last one of a full kind counts the rest.
     """
     session = last_session(list(rows))
     cases = summarize(session)
@@ -113,8 +115,8 @@ def _failures(cases: Sequence[CaseSummary], least: float) -> Iterator[tuple[str,
     """(title, message) of what fails a case: first the gates, then everything else that is wrong with one."""
     for case in cases:
         if case.gate == "fail":
-            reason = case.answers["accuracy"].get("reason") or "; ".join(case.problems)
-            yield f"{case.id} failed its gate", str(reason or gate_sentence(case, least))
+            reason = case.answers["accuracy"].reason or "; ".join(case.problems)
+            yield f"{case.id} failed its gate", reason or gate_sentence(case, least)
     for case in cases:
         for question, outcome, reason in case.reasons():
             if outcome == "failed" and question != "accuracy":
@@ -129,15 +131,15 @@ def _doubts(cases: Sequence[CaseSummary]) -> Iterator[tuple[str, str]]:
             if outcome == "error":
                 yield f"{case.id} stopped with an error ({question})", reason
     for case in cases:
-        if unsteady(case):
-            yield f"{case.id} was not steady", "Its timing did not become steady: take it as rough."
+        if found := caveats(case):
+            yield f"{case.id} is a rough timing", f"Take it as rough: {join_words(each.words for each in found)}."
 
 
 def _verdict(session: Sequence[Row], since: Sequence[Regression]) -> Iterator[str]:
     where, caveat = machine(session[0])
     yield "## image-engine-bench"
     yield ""
-    told = findings(since)
+    told = history_findings(since)
     for finding in find(session, told):
         if finding not in told:  # these have their own section
             yield f"- {LEVEL_SIGNS[finding.level]} **{LEVEL_WORDS[finding.level]}** {escaped(finding.text)}"
@@ -181,7 +183,7 @@ def _figures(case: CaseSummary, least: float) -> tuple[str, str, str, str]:
     """The cells behind the engine's name, each a figure with its interval where one is known."""
     speedup, ratio = case.speedup, case.metric.ratio if case.metric else None
     rate = significant(case.images_per_second)
-    rate += " (unsteady)" if unsteady(case) else " (rough)" if rough(case) else ""
+    rate += " (rough)" if caveats(case) else ""
     faster = _with(times(speedup.value if speedup else None), "" if case.is_baseline else times_interval(speedup))
     kept = _with(percent(ratio.value if ratio else None, least), percent_interval(ratio))
     shown = case.gate_label

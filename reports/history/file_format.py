@@ -1,13 +1,12 @@
 """A history's file: what makes it one, and how it is written so that a crash leaves the old or the new one."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from reports.errors import ReportError
+from reports.record.files import write_atomically
 
 SCHEMA = 1
 
@@ -49,17 +48,8 @@ def _fault(line: Any, *, first: bool) -> str:
 
 
 def replace_file(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Write all lines to a neighbour, then put that in the file's place in one step."""
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with neighbour.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        neighbour.replace(path)
-    finally:
-        with suppress(OSError):
-            neighbour.unlink(missing_ok=True)
+    """Write all lines in the place of the file. Raises `OSError`."""
+    write_atomically(path, "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines))
 
 
 def set_aside(path: Path, fault: str) -> ReportError:

@@ -9,10 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -153,7 +153,5 @@ def noise_about(y: Floats, bounds: list[int], medians: Floats, floor: float) -> 
 
 
 def t_quantile(probability: float, freedom: float) -> float:
-    """Student's t, by the expansion about the normal quantile (Abramowitz and Stegun 26.7.5, three terms)."""
-    z = NormalDist().inv_cdf(probability)
-    n = max(MIN_FREEDOM, freedom)
-    return z + (z**3 + z) / (4 * n) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
+    """One-sided quantile of Student's t with `freedom` degrees of freedom, at least `MIN_FREEDOM`."""
+    return float(stdtrit(max(MIN_FREEDOM, freedom), probability))

@@ -1,13 +1,12 @@
 """What the history says of one session, in sentences: what is worse now, since when, and what changed beside it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from reports.errors import ReportError
-from reports.findings.base import Finding
 from reports.history.regressions import WATCHED, Verdict, between, measured, verdicts
 from reports.text.formatting import THIN_SPACE, first_line, join_words
 
@@ -86,11 +85,6 @@ def until(history: pd.DataFrame, session: str) -> pd.DataFrame:
     device, at = own["device"].iloc[0], own["at"].iloc[0]
     earlier = (history["at"] < at) | ((history["at"] == at) & (history["session"] <= session))
     return history[(history["device"] == device) & earlier].sort_values(["at", "session"], kind="stable")
-
-
-def findings(said: Iterable[Regression]) -> list[Finding]:
-    """The same for the verdict of a report."""
-    return [Finding(since.level, f"{since.case}: {since.sentence}.") for since in said]
 
 
 def sentence(verdict: Verdict) -> str:

@@ -8,7 +8,7 @@ samples stay in the record of the session.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,10 @@ import pandas as pd
 from filelock import FileLock
 
 from reports.analysis.cases import CaseSummary, summarize
-from reports.analysis.gpu_figures import card_figures, gpu_contended
+from reports.analysis.timing_quality import SHORTER, caveats
 from reports.errors import ReportError
 from reports.history.file_format import SCHEMA, read_lines, replace_file, set_aside
 from reports.history.thresholds import read_thresholds
-from reports.record.parsing import number
 from reports.record.schema import Row
 from reports.record.store import last_session
 
@@ -165,18 +164,16 @@ def _environment(session: Row, driver: str) -> dict[str, str]:
 
 
 def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
-    speed, build = case.values("speed"), case.values("build")
-    card, metric = card_figures(case), case.metric
+    speed, build, metric = case.speed, case.build, case.metric
     timed = case.latency
-    on_card = speed.get("quantity") == "device time"
-    end_to_end = card.end_to_end if on_card else timed
+    on_card = speed.quantity == "device time"
+    second = speed.end_to_end.latency if speed.end_to_end else None
     ratio = metric.ratio if metric else None
     # A failed gate is told by the gate. Nothing of a case that failed, crashed or contradicts itself is a baseline.
     trusted = case.status == "passed" and not case.problems
     answer = case.answers.get("speed")
-    passed = bool(answer and answer["outcome"] == "passed")
-    alone, steady = not gpu_contended(case), speed.get("steady") is True
-    end_to_end_steady = card.end_to_end_steady is True if on_card else steady
+    passed = bool(answer and answer.outcome == "passed")
+    reliable, second_reliable = _reliable(case, on_card)
     return {
         "kind": "case",
         "session": session,
@@ -186,29 +183,35 @@ def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
         "reason": "; ".join(f"{question} {outcome}: {reason}" for question, outcome, reason in case.reasons()) or None,
         "images_per_second": case.images_per_second,
         **_p50("device", timed if on_card else None),
-        **_p50("end_to_end", end_to_end),
+        **_p50("end_to_end", second if on_card else timed),
         "accuracy_metric": metric and metric.name,
         "accuracy_ratio": ratio and ratio.value,
         "accuracy_low": ratio and ratio.low,
         "accuracy_high": ratio and ratio.high,
-        "known_timings_build_seconds" if number(build, "known_timings_bytes") else "build_seconds": (
-            None if build.get("cached") else number(build, "build_seconds")
+        "known_timings_build_seconds" if build.known_timings_bytes else "build_seconds": (
+            None if build.cached else build.build_seconds
         ),
-        "size_bytes": number(build, "size_bytes"),
+        "size_bytes": build.size_bytes,
         "trusted": trusted,
-        "trusted_speed": trusted and passed and alone and steady,
-        "trusted_end_to_end": trusted and passed and _end_to_end_alone(speed, alone) and end_to_end_steady,
+        "trusted_speed": trusted and passed and reliable,
+        "trusted_end_to_end": trusted and passed and second_reliable,
     }
 
 
-def _end_to_end_alone(speed: Mapping[str, Any], alone: bool) -> bool:
-    """Whether the second clock had the card to itself, at its full clock. What the card did then stands beside it.
+def _reliable(case: CaseSummary, on_gpu: bool) -> tuple[bool, bool]:
+    """Whether the first clock's time may be a baseline, and whether the latency with the copies may.
 
-    Records of earlier versions tell of the first clock alone; `alone` is what that says.
+    On a CPU they are one. On a GPU the second clock has doubts of its own, and shares the GPU's state and a level that
+    contradicts the first. What the GPU did stands beside the second clock; older records tell of the first alone.
     """
-    found = speed.get("end_to_end")
-    state = found.get("card") if isinstance(found, Mapping) else None
-    return not (state.get("throttled") or state.get("foreign")) if isinstance(state, Mapping) else alone
+    doubts = caveats(case)
+    reliable = case.speed.steady is True and all(each.of_second_clock for each in doubts)
+    second = case.speed.end_to_end
+    if not on_gpu or second is None:
+        return reliable, reliable and not on_gpu
+    contended = second.gpu.contended if second.gpu else any(each.of_gpu for each in doubts)
+    doubted = any(each.of_second_clock or each.code == SHORTER for each in doubts)
+    return reliable, second.steady is True and not contended and not doubted
 
 
 def _p50(clock: str, found: Any) -> dict[str, float | None]:

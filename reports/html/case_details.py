@@ -1,20 +1,18 @@
 """Why a case has the figures that it has: what its rows say beyond the tables, in words and one small picture."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from reports.analysis.cases import CaseSummary
-from reports.analysis.gpu_figures import card_figures
 from reports.analysis.run_time import case_seconds
-from reports.analysis.stationarity import Movement, movement, readable
+from reports.analysis.stationarity import movement
 from reports.analysis.tables import layers_text
-from reports.analysis.timing_quality import interval_width, moved, shorter_end_to_end, unsteady
+from reports.analysis.timing_quality import caveats, interval_width, samples_by_process
 from reports.html.case_details_charts import Table, card, chart, tables
 from reports.html.case_details_gpu import card_words, launches_words
 from reports.html.changed_examples import Changed, changed_images
-from reports.record.parsing import number
 from reports.text.formatting import join_words, milliseconds, sentence, significant
 
 # What the sampling rule means by the reasons that it records.
@@ -26,7 +24,6 @@ STOPPED = {
 USUAL = "nothing unusual"
 # Details that count images of which the record shows some.
 COUNTED_IMAGES = ("images with other objects", "flips")
-SHORTER = "shorter with copies than without"
 # A case's pictures and their tables take about 4 kB, a thumbnail 2: with more of them a full matrix with its
 # history would not stay below a megabyte.
 MOST_PICTURES = 56
@@ -77,13 +74,11 @@ def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> 
 
 
 def _why(case: CaseSummary, anchor: str) -> Why:
-    samples = readable(case.values("speed").get("samples_ms"))
-    order = movement(samples) if samples.size else Movement("", "")
     facts = [
-        ("Latency", _latency(case, list(samples))),
+        ("Latency", _latency(case, [value for each in samples_by_process(case) for value in each.tolist()])),
         ("Processes", _processes(case)),
         ("Launches", launches_words(case)),
-        ("In the order of time", sentence(order.text)),
+        ("In the order of time", sentence(_order(case))),
         ("Warm-up and end", _ending(case)),
         ("Card", card_words(case)),
         ("Accuracy", _accuracy(case)),
@@ -110,30 +105,31 @@ def _why(case: CaseSummary, anchor: str) -> Why:
 
 def _processes(case: CaseSummary) -> str:
     """The medians of the processes that timed a case, where there were several."""
-    told = case.values("speed").get("processes")
-    medians = [number(each, "p50_ms") for each in told if isinstance(each, dict)] if isinstance(told, list) else []
-    known = [milliseconds(each) for each in medians if each is not None]
+    speed = case.speed
+    known = [milliseconds(each.p50_ms) for each in speed.processes if each.p50_ms is not None]
     if len(known) < 2:
         return ""
-    of_first = "Samples, clocks and energy" if case.values("speed").get("card") else "Samples"
+    of_first = ["clocks and energy"] if speed.gpu else []
+    of_first = ["samples", *of_first] if speed.samples_ms else of_first
     apart = f"timed in {len(known)} processes, which had medians of {join_words(known)}: their mean counts"
-    return sentence(f"{apart}. {of_first} are those of the first")
+    return sentence(f"{apart}. {', '.join(of_first).capitalize()} are those of the first" if of_first else apart)
+
+
+def _order(case: CaseSummary) -> str:
+    """What the level did in the order of time, of each process that has samples."""
+    said = [movement(each).text for each in samples_by_process(case)]
+    if len(said) == 1:
+        return said[0]
+    return "; ".join(f"process {number}: {text}" for number, text in enumerate(said, start=1))
 
 
 def _headline(case: CaseSummary) -> Iterator[str]:
-    for question, row in case.answers.items():
-        if row["outcome"] != "passed":
-            yield f"{question} {OUTCOMES.get(row['outcome'], row['outcome'])}"
-    if unsteady(case):
-        yield "not steady"
-    if card_figures(case).throttled:
-        yield "throttled"
+    for stage, answer in case.answers.items():
+        if answer.outcome != "passed":
+            yield f"{stage} {OUTCOMES.get(answer.outcome, answer.outcome)}"
     if case.launch_bound:
         yield "bound by its launches"
-    if said := moved(case):
-        yield said
-    if shorter_end_to_end(case):
-        yield SHORTER
+    yield from (each.words for each in caveats(case))
 
 
 def _latency(case: CaseSummary, samples: Sequence[float]) -> str:
@@ -156,59 +152,50 @@ def _latency(case: CaseSummary, samples: Sequence[float]) -> str:
 
 def _ending(case: CaseSummary) -> str:
     """Warm-up and stop reason in words."""
-    speed, found = case.values("speed"), case.latency
+    speed, found = case.speed, case.latency
     if found is None:
         return ""
-    warmup, steady = number(speed, "warmup_s"), speed.get("steady")
+    warmup, steady = speed.warmup_s, speed.steady
     ended = {True: " until two stretches of calls agreed", False: ", and two stretches of calls still did not agree"}
     parts = [] if warmup is None else [f"warmed up for {significant(warmup)} s{ended.get(steady is True, '')}"]
-    if reason := speed.get("stop_reason"):
+    if reason := speed.stop_reason:
         width = interval_width(found)
         known = (
             ""
             if width is None
             else f" (the 95 % interval of the median was then {significant(100 * width, 2)} % of it)"
         )
-        parts.append(f"{STOPPED.get(str(reason), str(reason))}{known}")
+        parts.append(f"{STOPPED.get(reason, reason)}{known}")
     return sentence("; ".join(parts))
 
 
 def _accuracy(case: CaseSummary) -> str:
     """Which classes lost most, or how many answers flipped: the details that the judge recorded."""
-    details = case.values("accuracy").get("details")
-    found = details if isinstance(details, Mapping) else {}
     shown = len(changed_images(case))
     said = []
-    for name, value in found.items():
+    for name, value in case.accuracy.details.items():
         some = f" ({shown} of them below)" if name in COUNTED_IMAGES and shown and value != shown else ""
-        said.append(f"{str(name).replace('_', ' ')}: {value}{some}")
+        said.append(f"{name.replace('_', ' ')}: {value}{some}")
     return sentence("; ".join(said))
 
 
 def _build_log(case: CaseSummary) -> str:
-    lines = case.values("build").get("log_tail")
-    return "\n".join(map(str, lines)) if isinstance(lines, list) else ""
+    return "\n".join(case.build.log_tail)
 
 
 def _files(case: CaseSummary) -> str:
     """The hashes in full, of the engine that was timed and of the graph that it was built from."""
-    build, speed = case.values("build"), case.values("speed")
-    hashes = {
-        "engine": speed.get("engine_sha256") or build.get("engine_sha256"),
-        "graph": build.get("graph_sha256"),
-    }
+    hashes = {"engine": case.speed.engine_sha256 or case.build.engine_sha256, "graph": case.build.graph_sha256}
     return ", ".join(f"{name} sha256 {found}" for name, found in hashes.items() if found)
 
 
 def _layers(case: CaseSummary) -> str:
-    return sentence(layers_text(case.values("build").get("layers")) or "")
+    return sentence(layers_text(case.build.layers) or "")
 
 
 def _notes(case: CaseSummary) -> str:
-    values = case.values("build")
-    notes = values.get("notes")
-    told = [str(note) for note in notes] if isinstance(notes, list) else []
-    if known := number(values, "known_timings_bytes"):
+    told = list(case.build.notes)
+    if known := case.build.known_timings_bytes:
         told.append(f"Built with {known / 1e3:.0f} kB of tactic timings of earlier builds; a first build takes longer.")
     return " ".join(told)
 
@@ -216,8 +203,8 @@ def _notes(case: CaseSummary) -> str:
 def _cost(case: CaseSummary) -> str:
     """Wall time by question, and how much of it was work."""
     total = case_seconds(case)
-    work = [each for row in case.answers.values() if (each := number(row["values"], "work_seconds")) is not None]
-    each_s = {name: number(row, "seconds") for name, row in case.answers.items()}
+    work = [each for answer in case.answers.values() if (each := answer.result.work_seconds) is not None]
+    each_s = {name: answer.seconds for name, answer in case.answers.items()}
     parts = []
     if total is not None:
         split = ", ".join(f"{name} {significant(seconds)} s" for name, seconds in each_s.items() if seconds is not None)

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 
 from reports.analysis.cases import CaseSummary
-from reports.analysis.stationarity import picture, readable
-from reports.analysis.stationarity import table as sample_table
+from reports.analysis.stationarity import Floats
+from reports.analysis.timing_quality import samples_by_process
 from reports.charts import gpu_trace
-from reports.record.parsing import number
+from reports.charts.samples import picture
+from reports.charts.samples import table as sample_table
+from reports.record.results import GpuTelemetry
 
 
 @dataclass(frozen=True)
@@ -19,26 +22,27 @@ class Table:
     lines: tuple[tuple[str, ...], ...]
 
 
+def all_samples(case: CaseSummary) -> Floats:
+    """The calls of all processes that timed the case, one process after the other."""
+    return np.concatenate([np.empty(0), *samples_by_process(case)])
+
+
 def chart(case: CaseSummary) -> Markup | None:
-    found, samples = case.latency, readable(case.values("speed").get("samples_ms"))
+    """The samples of all processes, one after the other."""
+    found, samples = case.latency, all_samples(case)
     marks = {name: getattr(found, f"{name}_ms") if found else None for name in ("p50", "p90", "p99")}
     return picture(samples, marks, f"Samples of {case.name}; told below")
 
 
-def _recorded_trace(case: CaseSummary) -> object:
-    state = case.values("speed").get("card")
-    return state.get("trace") if isinstance(state, dict) else None
-
-
 def card(case: CaseSummary) -> Markup | None:
     label = f"The card while {case.name} was measured; told below"
-    return gpu_trace.picture(_recorded_trace(case), label, number(case.values("speed"), "warmup_s"))
+    return gpu_trace.picture((case.speed.gpu or GpuTelemetry()).trace, label, case.speed.warmup_s)
 
 
 def tables(case: CaseSummary) -> tuple[Table, ...]:
     """What the pictures show, in figures."""
-    samples = sample_table(readable(case.values("speed").get("samples_ms")))
-    units, readings = gpu_trace.table(_recorded_trace(case))
+    samples = sample_table(all_samples(case))
+    units, readings = gpu_trace.table((case.speed.gpu or GpuTelemetry()).trace)
     tables = (
         Table(("calls", "median ms", "fastest", "slowest"), tuple(samples)),
         Table(("s", *units), tuple(readings)),

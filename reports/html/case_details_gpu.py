@@ -3,8 +3,6 @@
 from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import card_figures
 from reports.findings.gpu import cause
-from reports.record.parsing import number
-from reports.record.schema import Row
 from reports.text.formatting import milliseconds, pluralize, sentence, share, significant
 
 
@@ -25,26 +23,25 @@ def launches_words(case: CaseSummary) -> str:
 
 def card_words(case: CaseSummary) -> str:
     """The summary of clock, temperature and power that the table of the card has no room for."""
-    state = case.values("speed").get("card")
-    if not isinstance(state, dict):
+    state = case.speed.gpu
+    if state is None:
         return ""
     figures = card_figures(case)
-    clock = _span(state, "sm_clock_min_mhz", "sm_clock_max_mhz", "MHz")
-    heat = _span(state, "temperature_first_c", "temperature_last_c", "°C")
-    power, readings = figures.energy_power_w, number(state, "samples")
+    clock = _span(state.sm_clock_min_mhz, state.sm_clock_max_mhz, "MHz")
+    heat = _span(state.temperature_first_c, state.temperature_last_c, "°C")
+    power, readings = figures.energy_power_w, state.samples
     parts = [f"clock {clock}"] if clock else []
     parts += [heat] if heat else []
     parts += [f"{significant(power)} W in the energy pass"] if power is not None else []
-    parts += [pluralize(int(readings), "reading")] if readings else []
+    parts += [pluralize(readings, "reading")] if readings else []
     # Below a few percent it says that memory is not what limits an engine.
-    memory = number(case.values("speed"), "share_of_bandwidth")
+    memory = case.speed.share_of_bandwidth
     parts += [f"weights and images alone take {share(memory)} of the memory's bandwidth"] if memory is not None else []
     parts.append(f"throttled by {cause(figures)}" if figures.throttled else "not throttled")
     return sentence(", ".join(parts))
 
 
-def _span(state: Row, first: str, last: str, unit: str) -> str:
-    one, other = number(state, first), number(state, last)
+def _span(one: float | None, other: float | None, unit: str) -> str:
     if one is None or other is None:
         return ""
     return f"{one:.0f} {unit} all the time" if one == other else f"{one:.0f} to {other:.0f} {unit}"

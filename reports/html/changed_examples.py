@@ -1,7 +1,6 @@
 """Images that an engine answers otherwise than the baseline, with their thumbnails."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary
@@ -22,14 +21,7 @@ class Changed:
 
 def changed_images(case: CaseSummary) -> tuple[Changed, ...]:
     """The images that the case's record shows, in its order; what cannot be read is left out."""
-    listed = case.values("accuracy").get("changed_images")
-    found = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
     return tuple(
-        Changed(str(each.get("image", "")), str(each.get("baseline", "")), str(each.get("engine", "")), _picture(each))
-        for each in found
+        Changed(str(each.image), each.baseline, each.engine, each.picture if PICTURE.fullmatch(each.picture) else "")
+        for each in case.accuracy.changed_images
     )
-
-
-def _picture(entry: Mapping[str, object]) -> str:
-    told = str(entry.get("picture", ""))
-    return told if PICTURE.fullmatch(told) else ""

@@ -47,8 +47,8 @@ def words(cases: Sequence[CaseSummary]) -> list[tuple[str, str]]:
     # These are spoken of only where a case has them.
     absent = {
         "Q/DQ": not any(case.precision == "int8" for case in cases),
-        "tactic timings": not any(case.values("build").get("known_timings_bytes") for case in cases),
-        "device time": not any(case.values("speed").get("quantity") == "device time" for case in cases),
+        "tactic timings": not any(case.build.known_timings_bytes for case in cases),
+        "device time": not any(case.speed.quantity == "device time" for case in cases),
         "launches": not any(case.launch for case in cases),
     }
     return [*known, *((term, meaning) for term, meaning in TERMS.items() if not absent.get(term))]

@@ -1,10 +1,8 @@
 """The report of a session: one page that needs nothing else, and the same figures as JSON and CSV."""
 
-import contextlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -17,32 +15,32 @@ from markupsafe import Markup
 
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.gpu_figures import card_figures, filled, peak_sources, quantity, speeds
+from reports.analysis.machine import card_facts, machine
 from reports.analysis.not_run import unanswered
 from reports.analysis.recommendation import recommend
 from reports.analysis.run_time import case_seconds, parts, session_cost
 from reports.analysis.suite_description import about
 from reports.analysis.tables import build_metric_table, build_table, layers_text, records, size_ratio
-from reports.analysis.timing_quality import moved, shorter_end_to_end, unsteady
+from reports.analysis.timing_quality import caveats
 from reports.charts import scatter
 from reports.errors import ReportError
-from reports.findings.base import Finding
+from reports.findings.base import LEVEL_WORDS, Finding
 from reports.findings.claims import claims
 from reports.findings.gpu import cause
+from reports.findings.history import history_findings
 from reports.findings.run import find
-from reports.history.session_regressions import Regression, findings, judge
+from reports.history.session_regressions import Regression, judge
 from reports.html.assets import SCRIPT, case_lines, content_policy
-from reports.html.case_details import MOST_PICTURES, SHORTER, USUAL, explain
+from reports.html.case_details import MOST_PICTURES, USUAL, explain
 from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
-from reports.record.machine import card_facts, machine
-from reports.record.parsing import number
+from reports.record.files import write_atomically
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text import formatting
 
 TEMPLATES = Path(__file__).parent / "templates"
-LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
 REPORT_SCHEMA = 1
 
 
@@ -65,11 +63,11 @@ def write_report(
     folder = Path(folder)
     told = _told(session, history, since)
     table = build_table(session)
-    found = find(session, findings(told))
-    _write_whole(folder / "report.csv", table.to_csv(index=False))
+    found = find(session, history_findings(told))
+    _write(folder / "report.csv", table.to_csv(index=False))
     as_json = json.dumps(as_data(session, found, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
-    _write_whole(folder / "report.json", as_json)
-    _write_whole(folder / "report.html", render(session, history, told, found))
+    _write(folder / "report.json", as_json)
+    _write(folder / "report.html", render(session, history, told, found))
     return folder / "report.html"
 
 
@@ -106,7 +104,7 @@ def render(
     cases = summarize(rows)
     least = 1 - tolerance(rows)
     session = rows[0]
-    found = find(rows, findings(told)) if found is None else found
+    found = find(rows, history_findings(told)) if found is None else found
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -133,12 +131,9 @@ def render(
         formatting.first_line,
         formatting.first_clause,
         in_words,
-        unsteady,
-        moved,
-        shorter_end_to_end,
+        caveats,
     ):
         environment.filters[helper.__name__] = helper
-    environment.filters["figure"] = number
     environment.filters["headings"] = _headings
     choices = recommend(rows)
     shipped = {case_id for choice in choices for case_id in choice.case_ids}
@@ -164,7 +159,7 @@ def render(
         idle=lines.idle,
         script=SCRIPT,
         content_policy=content_policy(),
-        watched=[case for case in ran if case.values("speed").get("card")],
+        watched=[case for case in ran if case.speed.gpu],
         quantity=quantity(ran),
         speeds=speeds(ran),
         columns=filled(ran),
@@ -176,7 +171,6 @@ def render(
         why=why,
         anchors={each.case.id: each.anchor for of_model in why.values() for each in of_model},
         most_pictures=MOST_PICTURES,
-        shorter=SHORTER,
         usual=USUAL,
         since=None if history is None else check_history(history, session["session"], told, cases, shipped),
         most_charts=MOST_CHARTS,
@@ -219,24 +213,9 @@ def _moment(at: Any) -> str:
         return str(at)
 
 
-def _write_whole(path: Path, content: str) -> None:
-    """Write a file beside its place, then move it there: a reader never sees half of it."""
+def _write(path: Path, content: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        beside = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                # A path on Linux may hold bytes that are no text; a page must not fail because of one.
-                file.write(content.encode("utf-8", "replace"))
-                file.flush()
-                os.fsync(file.fileno())
-            beside.chmod(0o644)  # mkstemp makes it private; a report is made to be shown
-            beside.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                beside.unlink()
-            raise
+        write_atomically(path, content)
     except OSError as error:
         raise ReportError(
             f"{path}: cannot write the report: {error.strerror or error}",

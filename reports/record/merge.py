@@ -9,21 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.analysis.cases import BASELINE_BACKEND, BASELINE_PRECISION
-from reports.analysis.exit_status import Status
 from reports.errors import ReportError
 from reports.record.machine import on_card, what_decides
-from reports.record.schema import EndRow, Row
+from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, EndRow, Row, Status
 from reports.record.store import last_session
-from reports.text.formatting import join_words
 
-RECORD = "rows.jsonl"
 # What may differ between shards: which part it is, and where things lie.
 FREE = frozenset({"shard", "output", "engine_cache", "resume", "history"})
 # Exit statuses, the harmless first; one that is not listed is the gravest. A shard without a cell that can run
 # (5, pytest.ExitCode.NO_TESTS_COLLECTED) is no trouble as long as another shard had one: one run would not have
 # noticed. Then the suite's own, then those with which pytest says that it did not come to its end (2, 4, 3).
 GRAVITY = (5, Status.PASSED, Status.SLOWER, Status.CASE_LOST, Status.GATE_FAILED, 2, 4, 3)
+# Of the differences between two shards that a message names.
+MOST_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def _whole(shards: Sequence[_Shard]) -> list[_Shard]:
     wanted = range(1, first.of + 1)
     if missing := [f"{index}/{first.of}" for index in wanted if index not in by_index]:
         raise ReportError(
-            f"of {first.of} shards {join_words(missing)} {'is' if len(missing) == 1 else 'are'} missing",
+            f"of {first.of} shards {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
             hint="give the record of every shard; one that crashed has a record, too, or is run again first",
         )
     return [by_index[index] for index in wanted]
@@ -134,9 +132,10 @@ def _refuse_difference(one: _Shard, other: _Shard) -> None:
     left, right = _facts(one.session), _facts(other.session)
     different = [name for name in dict.fromkeys([*left, *right]) if left.get(name) != right.get(name)]
     if different:
-        said = join_words((f"{name} ({left.get(name)!r}, {right.get(name)!r})" for name in different), most=4)
+        facts = [f"{name} ({left.get(name)!r}, {right.get(name)!r})" for name in different]
+        more = [f"{len(facts) - MOST_NAMED} more"] if len(facts) > MOST_NAMED else []
         raise ReportError(
-            f"{one.name} and {other.name} differ in {said}",
+            f"{one.name} and {other.name} differ in {', '.join([*facts[:MOST_NAMED], *more])}",
             hint="run the shards again with the same settings, on machines that are alike",
         )
 

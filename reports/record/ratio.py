@@ -2,40 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-# Far above the rounding of a quotient of scores (1e-16), far below any real loss (1 of 10^6 images).
-ROUNDING = 1e-9
-
-
-def reaches(value: float, least: float) -> bool:
-    """Whether `value` is at least `least`, whatever the floats make of an exact `least`. NaN does not reach.
-
-    The rule of `fixtures.accuracy.gate`, whose pass a page must not show as a failure.
-    """
-    return value >= least - ROUNDING
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """A ratio with its 95 % interval; the interval is None where it is not known."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
-class Latency:
-    """End-to-end or device latency of one batch; `low_ms` to `high_ms` is the median's 95 % interval."""
-
-    p50_ms: float
-    low_ms: float | None
-    high_ms: float | None
-    p90_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-    instrument: str | None
+from reports.record.results import Latency, Ratio
 
 
 def speed_ratio(latency: Latency, reference: Latency) -> Ratio | None:

@@ -1,17 +1,53 @@
-"""The rows of a record: what was asked of which machine, what each case answered, and how the session ended."""
+"""The vocabulary of a record: its rows, stages, outcomes, exit statuses, baseline and gate.
+
+Both sides of the record import this module and it imports nothing of theirs: who measures writes by these rules, who
+reports reads by them.
+"""
 
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Any
 
+from reports.record.results import RESULT_TYPES
+
 SCHEMA = 1
-QUESTIONS = ("matrix", "build", "speed", "accuracy")
+# The file in the folder of a run that holds its rows.
+RECORD = "rows.jsonl"
+# What is measured of a case, in this order: an engine that cannot be built cannot be fast.
+STAGES = ("build", "speed", "accuracy")
+# What a row may be about: what a type of result stands for, a stage or that this machine cannot run the case.
+QUESTIONS = tuple(RESULT_TYPES)
 OUTCOMES = ("passed", "failed", "skipped", "error")
 CASE_FIELDS = ("id", "model", "task", "backend", "precision", "batch")
 
+# What every engine of a model and batch is compared with.
+BASELINE_BACKEND = "pytorch"
+BASELINE_PRECISION = "fp32"
+DEFAULT_TOLERANCE = 0.02  # the project's promise: an engine keeps 98 % of the baseline's accuracy
+# Far above the rounding of a quotient of scores (1e-16), far below any real loss (1 of 10^6 images).
+ROUNDING = 1e-9
+
 Row = dict[str, Any]
+
+
+class Status(IntEnum):
+    """The exit status of a run. 0 and 1 mean what they mean to pytest, which itself uses 2 to 5.
+
+    One run may have several troubles: the first of GATE_FAILED, CASE_LOST, SLOWER names it.
+    """
+
+    PASSED = 0
+    GATE_FAILED = 1
+    CASE_LOST = 6
+    SLOWER = 7
+
+
+def reaches(value: float, min_ratio: float) -> bool:
+    """The gate: whether `value` is at least `min_ratio`, whatever the floats make of an exact one. NaN is not."""
+    return value >= min_ratio - ROUNDING
 
 
 def utc_now() -> str:

@@ -62,10 +62,13 @@ class Recorder:
         before = os.fstat(self._file).st_size
         try:
             self._append(line)
-        except OSError as error:
-            # A full disk may take half of a line. Take that half back, or the next row would be glued to it.
+        except BaseException as error:
+            # A full disk may take half of a line, and a signal may come between two parts of one. Take that half back,
+            # or the next row would be glued to it.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, before)
+            if not isinstance(error, OSError):
+                raise
             raise _disk_error("cannot write to the record", self.path, error) from error
         try:
             os.fsync(self._file)

@@ -5,8 +5,8 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-from reports.analysis.cases import CaseSummary
-from reports.record.ratio import Latency, Ratio, reaches
+from reports.record.results import Latency, Ratio
+from reports.record.schema import reaches
 
 MISSING = "–"
 THIN_SPACE = "\u202f"
@@ -106,24 +106,6 @@ def first_line(reason: str, most: int = 240) -> str:
 def first_clause(reason: str, most: int = 70) -> str:
     """The first clause of a reason: what comes behind a colon or a semicolon says it in more detail."""
     return first_line(re.split(r"[:;] ", first_line(reason))[0].rstrip("."), most)
-
-
-def place(cases: Iterable[CaseSummary], most: int = 6) -> str:
-    """Model, engine and batches in words: `yolov8n onnxruntime INT8 (batch 1 and 8)`."""
-    batches: dict[str, list[int]] = {}
-    for case in cases:
-        batches.setdefault(f"{case.model} {case.name}", []).append(case.batch)
-    return join_words((f"{engine} (batch {join_words(sizes)})" for engine, sizes in batches.items()), most=most)
-
-
-def gate_sentence(case: CaseSummary, least: float) -> str:
-    """What the gate found: `keeps 93.4 % (92.0–94.8) of the baseline's mAP50-95`."""
-    metric = case.metric
-    if metric is None or metric.ratio is None:
-        return "no ratio was recorded"
-    interval = percent_interval(metric.ratio)
-    shown = percent(metric.ratio.value, least) + (f" ({interval})" if interval else "")
-    return f"keeps {shown} of the baseline's {metric.name}"
 
 
 def milliseconds(value: float) -> str:

@@ -7,7 +7,7 @@ import pytest
 from fixtures.accuracy.bootstrap import Ratio
 from fixtures.accuracy.gate import check_tolerance, gate, is_certain
 from fixtures.errors import BenchError
-from reports.record.ratio import reaches
+from reports.record.schema import reaches
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.3, 0.9])

@@ -6,7 +6,8 @@ import pytest
 
 from reports.analysis.cases import summarize
 from reports.analysis.tables import COLUMNS, build_metric_table, build_table, layers_text, records
-from reports.record.ratio import Latency, speed_ratio
+from reports.record.ratio import speed_ratio
+from reports.record.results import Latency
 from tests.helpers.rows import accuracy, answered, build, card_speed, case, metric, row, session_row, speed
 
 BASELINE = case("pytorch", "fp32")

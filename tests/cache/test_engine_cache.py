@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from fixtures.cache.engine_cache import CacheState, EngineCache
-from fixtures.cache.eviction import LOCKS, MANIFEST
+from fixtures.cache.eviction import MANIFEST
 from fixtures.errors import BenchError
+from fixtures.locks import LOCKS
 
 
 class Builder:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.cache.engine_cache import EngineCache
-from fixtures.cache.eviction import LOCKS, MANIFEST, SESSIONS, artifacts, total_bytes
+from fixtures.cache.eviction import MANIFEST, SESSIONS, artifacts, total_bytes
+from fixtures.locks import LOCKS
 from tests.helpers.cache_worker import ROOT, Worker
 
 MEGABYTE = 1_000_000

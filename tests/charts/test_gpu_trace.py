@@ -5,9 +5,11 @@ import re
 import pytest
 
 from reports.analysis.cases import summarize
-from reports.analysis.stationarity import TIME_LEFT, WINDOW_PX, WINDOWS
+from reports.analysis.stationarity import WINDOWS
 from reports.charts.gpu_trace import LEFT, RIGHT, picture
+from reports.charts.samples import TIME_LEFT, WINDOW_PX
 from reports.html.case_details import explain
+from reports.record.results import Trace
 from tests.helpers.rows import build, card_speed, case, end_row, session_row
 
 FAST = case("tensorrt", "fp16")
@@ -19,14 +21,19 @@ TRACE = {
 }
 
 
+def recorded(trace: object) -> Trace:
+    """The trace as a page gets it from a record."""
+    return summarize([session_row(gpu="NVIDIA H200"), card_speed(FAST, 2.0, state={"trace": trace})])[0].speed.gpu.trace
+
+
 def test_each_figure_has_a_strip_with_its_lowest_and_highest_reading():
-    drawn = str(picture(TRACE, "the card"))
+    drawn = str(picture(recorded(TRACE), "the card"))
     assert [found in drawn for found in ("1200–1980 MHz", "40–41 °C", "250–310 W", "0.1 s")] == [True] * 4
     assert drawn.count('class="line"') == 3 and 'aria-label="the card"' in drawn
 
 
 def test_a_steady_reading_is_a_flat_line_in_the_middle():
-    drawn = str(picture({**TRACE, "sm_clock_mhz": [1980] * 4, "temperature_c": [], "power_w": []}, "x"))
+    drawn = str(picture(recorded({**TRACE, "sm_clock_mhz": [1980] * 4, "temperature_c": [], "power_w": []}), "x"))
     (line,) = re.findall(r'd="(M[^"]*)" class="line"', drawn)
     assert re.fullmatch(r"M62 21h\d+", line) and "1980 MHz" in drawn
 
@@ -34,16 +41,16 @@ def test_a_steady_reading_is_a_flat_line_in_the_middle():
 def test_a_missing_reading_breaks_the_line():
     only_clock = {**TRACE, "temperature_c": [], "power_w": []}
     whole, broken = (
-        re.findall(r'd="(M[^"]*)" class="line"', str(picture({**only_clock, "sm_clock_mhz": clocks}, "x")))
+        re.findall(r'd="(M[^"]*)" class="line"', str(picture(recorded({**only_clock, "sm_clock_mhz": clocks}), "x")))
         for clocks in ([1980, 1980, 1200, 1980], [1980, None, 1200, 1980])
     )
     assert (whole, broken) == (["M62 8h80l80 26l80-26"], ["M222 34l80-26"])
 
 
 def test_the_readings_are_as_wide_as_the_samples_above_and_say_where_those_begin():
-    drawn = str(picture(TRACE, "x", 0.05))
+    drawn = str(picture(recorded(TRACE), "x", 0.05))
     assert 'd="M142 8V' in drawn and "measured from 0.1 s" in drawn and "0.1 s" in drawn
-    assert "measured from" not in str(picture(TRACE, "x")) and ">0 s<" in str(picture(TRACE, "x"))
+    assert "measured from" not in str(picture(recorded(TRACE), "x")) and ">0 s<" in str(picture(recorded(TRACE), "x"))
     assert (LEFT, RIGHT) == (TIME_LEFT, TIME_LEFT + WINDOWS * WINDOW_PX)
 
 
@@ -73,7 +80,7 @@ def test_the_pictures_of_a_case_stand_beside_them_in_figures():
     ],
 )
 def test_what_cannot_be_drawn_is_not(trace: object):
-    assert picture(trace, "x") is None
+    assert picture(recorded(trace), "x") is None
 
 
 def test_a_case_shows_its_trace_and_one_without_shows_none():

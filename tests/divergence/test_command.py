@@ -382,7 +382,7 @@ def test_the_command_answers_like_diff(graph, tmp_path, stored, capsys):
         (["--backends", "onnxruntime"], "make no pair"),
         (["--backends", "onnxruntime", "onnxruntime"], "both sides are"),
         (["--count", "3", "--batch", "2"], "does not fill batches"),
-        (["--probes-per-build", "-1"], "--probes-per-build -1"),
+        (["--probes-per-build", "-1"], "--probes-per-build: -1 is out of range"),
         (["--count", "9"], "holds 2 inputs"),
         (["--inputs", "nowhere.npz"], "nowhere.npz"),
         (["--images", "nowhere"], "no folder nowhere"),

@@ -1,9 +1,10 @@
 import pytest
 
 from fixtures import ROOT
-from reports.analysis.exit_status import Status, exit_status
+from reports.analysis.exit_status import exit_status
 from reports.analysis.recommendation import Recommendation, recommend
 from reports.findings.run import find
+from reports.record.schema import Status
 from reports.record.store import read_rows
 from tests.helpers.rows import accuracy, answered, build, card_speed, case, end_row, metric, row, session_row, speed
 

@@ -83,8 +83,10 @@ def test_what_did_not_run_stands_with_its_reason():
 
 def test_an_unsteady_timing_is_marked_beside_its_figure():
     rows = [session_row(), build(BASELINE), speed(BASELINE, 80.0, steady=False), accuracy(BASELINE, 1.0), end_row()]
-    assert "| 100 (unsteady) |" in job_summary(rows)
-    assert annotations(rows)[0].startswith("::warning title=yolov8n-pytorch-fp32-b8 was not steady::")
+    assert "| 100 (rough) |" in job_summary(rows)
+    assert annotations(rows)[0] == (
+        "::warning title=yolov8n-pytorch-fp32-b8 is a rough timing::Take it as rough: not steady."
+    )
 
 
 def test_a_hostile_name_breaks_no_table_and_brings_no_markup():

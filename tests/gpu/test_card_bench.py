@@ -46,7 +46,7 @@ class _Windows(CardWatch):
 
 def _bench(watch: CardWatch, locks: Path, patch: pytest.MonkeyPatch, progress: Progress = say_nothing) -> GpuMonitor:
     patch.setattr(monitor, "torch_gpu", lambda: "GPU-1")
-    patch.setattr(monitor, "open_watch", lambda _: lambda: watch)
+    patch.setattr(monitor, "open_watch", lambda _: SimpleNamespace(result=lambda: watch, close=lambda: None))
     patch.setattr(monitor, "alone_on", partial(alone_on, locks=locks))
     return GpuMonitor(progress)
 
@@ -81,6 +81,21 @@ def test_what_nobody_watches_is_measured_once(tmp_path: Path, monkeypatch: pytes
     assert said == ["nobody watches the card: no driver here"]
 
 
+def test_closing_a_monitor_that_was_not_asked_waits_for_nothing_and_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The session may be gone, and its pipe closed: who reports over that raises."""
+
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    closed = []
+    bench = _bench("no driver here", tmp_path, monkeypatch, gone)  # type: ignore[arg-type]
+    monkeypatch.setattr(bench, "_pending", SimpleNamespace(result=pytest.fail, close=lambda: closed.append(True)))
+    bench.close()
+    assert closed == [True]
+
+
 def _built(cache: Path, hardware: dict[str, Any], patch: pytest.MonkeyPatch) -> list[str]:
     """What a session on a card with this hardware builds. The card stands in; the engine runs on the CPU."""
     patch.setattr(torch.cuda, "is_available", lambda: True)
@@ -88,7 +103,7 @@ def _built(cache: Path, hardware: dict[str, Any], patch: pytest.MonkeyPatch) -> 
     patch.setattr(torch.cuda, "set_stream", lambda _: None)
     patch.setattr(workbench, "hardware", lambda: hardware)
     idle = SimpleNamespace(memory_used_bytes=lambda: 0, close=lambda: None)
-    patch.setattr(workbench, "CardBench", lambda _: idle)
+    patch.setattr(workbench, "GpuMonitor", lambda _: idle)
     patch.setattr("fixtures.runner.factory.timing_cache_name", lambda _: "timings.cache")
     raw = raw_options(suite="embedded", device="cuda", engine_cache=str(cache))
     options, said = Options.from_values(raw, ROOT), []

@@ -11,6 +11,7 @@ import pytest
 from fixtures.cache.engine_cache import say_nothing
 from fixtures.gpu import monitor
 from fixtures.gpu.lock import alone_on
+from fixtures.gpu.nvml import PendingWatch
 from tests.helpers.faulty_backend import ROOT
 
 HOLDER = """
@@ -66,7 +67,7 @@ def test_where_nothing_can_be_locked_the_measurement_goes_on_and_says_so(tmp_pat
 def test_whatever_is_measured_on_a_card_is_measured_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A sample and a comparison go the same way: through `GpuMonitor.watch`, which holds the lock."""
     monkeypatch.setattr(monitor, "torch_gpu", lambda: "GPU-1")
-    monkeypatch.setattr(monitor, "open_watch", lambda _: lambda: "no driver here")
+    monkeypatch.setattr(monitor, "open_watch", lambda _: PendingWatch("no driver here"))
     monkeypatch.setattr(monitor, "alone_on", partial(alone_on, locks=tmp_path))
     bench = monitor.GpuMonitor(say_nothing)
 

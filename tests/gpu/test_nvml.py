@@ -169,22 +169,22 @@ time.sleep(60)
 
 
 def test_without_a_card_there_is_a_reason_instead_of_a_watch(driver):
-    assert open_watch("")() == "no card is in use"
-    reason = open_watch("GPU-another")()
+    assert open_watch("").result() == "no card is in use"
+    reason = open_watch("GPU-another").result()
     assert reason == "NVML cannot watch the card GPU-another: Not Found"
     (driver / "no-driver").touch()
-    assert open_watch(UUID)() == f"NVML cannot watch the card {UUID}: Driver Not Loaded"
+    assert open_watch(UUID).result() == f"NVML cannot watch the card {UUID}: Driver Not Loaded"
 
 
 def test_without_the_package_the_reason_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(nvml, "find_spec", lambda _: None)
-    assert open_watch(UUID)() == "nvidia-ml-py is not installed (pip install nvidia-ml-py)"
+    assert open_watch(UUID).result() == "nvidia-ml-py is not installed (pip install nvidia-ml-py)"
     assert energy_counter(UUID) is None
 
 
 def test_a_package_that_breaks_is_a_reason(driver):
     (driver / "pynvml.py").write_text("raise OSError('libnvidia-ml.so.1 is for another machine')")
-    assert open_watch(UUID)() == "OSError: libnvidia-ml.so.1 is for another machine"
+    assert open_watch(UUID).result() == "OSError: libnvidia-ml.so.1 is for another machine"
 
 
 @pytest.mark.usefixtures("driver")
@@ -192,16 +192,35 @@ def test_a_watch_starts_while_its_caller_is_busy(monkeypatch):
     """Every case has one, and an engine to load before anything of it is asked."""
     waited = []
     monkeypatch.setattr(CardWatch, "ready", lambda watch: waited.append(watch) or watch)
-    opened = open_watch(UUID)
+    pending = open_watch(UUID)
     assert not waited
-    watch = opened()
+    watch = pending.result()
     assert isinstance(watch, CardWatch) and waited == [watch]
+    assert pending.result() is watch and waited == [watch], "waited for once"
     watch.close()
+
+
+def test_a_watch_that_nobody_asked_is_ended_without_waiting_for_its_first_sample(monkeypatch):
+    """A driver that wakes slowly: its child has nothing to say yet, and half a minute to say it."""
+    begun, popen = [], subprocess.Popen
+    monkeypatch.setattr(CardWatch, "ready", lambda _: pytest.fail("it was waited for"))
+    silent = "import sys; sys.stdin.read()"
+
+    def start(_, **options):
+        begun.append(popen([sys.executable, "-c", silent], **options))
+        return begun[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    monkeypatch.setattr(nvml, "find_spec", lambda _: True)
+    pending = open_watch(UUID)
+    pending.close()
+    pending.close()  # twice does no harm
+    assert begun[0].poll() == 0
 
 
 @pytest.mark.usefixtures("driver")
 def test_an_open_watch_is_a_watch():
-    watch = open_watch(UUID)()
+    watch = open_watch(UUID).result()
     assert isinstance(watch, CardWatch)
     watch.close()
     watch.close()  # twice does no harm

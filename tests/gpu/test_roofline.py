@@ -73,9 +73,9 @@ def test_a_precision_without_a_peak_has_no_share():
 
 def test_the_peak_rises_with_a_clock_above_the_stated_one_and_never_falls():
     card = known(TURING)
-    assert monitor.at_clock(1962.0).operations_per_s["fp32"] == pytest.approx(14.2e12 * 1.2)
-    assert monitor.at_clock(1350.0) == card
-    assert monitor.at_clock(None) == card
+    assert card.at_clock(1962.0).operations_per_s["fp32"] == pytest.approx(14.2e12 * 1.2)
+    assert card.at_clock(1350.0) == card
+    assert card.at_clock(None) == card
     measured = GpuPeaks("another card", {"fp32": 1e12}, 1e11, {}, "measured")
     assert measured.at_clock(3000.0) == measured
 
@@ -130,10 +130,10 @@ def test_a_row_gets_both_shares_and_memory_breaks_no_reading(monkeypatch):
     monkeypatch.setattr(monitor.torch.cuda, "get_device_name", lambda: TURING)
     bench = GpuMonitor()  # type: ignore[call-arg]
     values = bench.peak(1000, 8.8e9, "fp16", None, bytes_per_image=1e9)
-    assert values["share_of_peak"] == pytest.approx(1000 * 8.8e9 / 114e12)
-    assert values["share_of_bandwidth"] == pytest.approx(1000 * 1e9 / 616e9) and not values["above_peak"]
-    assert values["bytes_per_image"] == 1e9
-    assert "share_of_bandwidth" not in bench.peak(1000, 8.8e9, "fp16", None)
+    assert values.share_of_peak == pytest.approx(1000 * 8.8e9 / 114e12)
+    assert values.share_of_bandwidth == pytest.approx(1000 * 1e9 / 616e9) and not values.above_peak
+    assert values.bytes_per_image == 1e9
+    assert bench.peak(1000, 8.8e9, "fp16", None).share_of_bandwidth is None
 
 
 def test_a_convolution_counts_two_for_each_multiplication_and_addition():

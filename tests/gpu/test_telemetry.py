@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from fixtures.gpu.telemetry import (
@@ -55,9 +56,9 @@ def test_a_window_on_a_warming_card_is_summarised():
 
 def test_what_the_driver_does_not_tell_is_none_and_no_crash():
     state = summarize([MUTE] * 12, replace(CARD, sm_clock_max_mhz=None), {OURS}, None)
-    told = {name: value for name, value in vars(state).items() if value is not None}
+    told = {name: value for name, value in msgspec.structs.asdict(state).items() if value is not None}
     silent = (None,) * 12
-    assert told.pop("trace") == Trace((0.0,) * 12, silent, silent, silent)
+    assert told.pop("trace") == Trace(seconds=(0.0,) * 12, sm_clock_mhz=silent, temperature_c=silent, power_w=silent)
     assert told == {"samples": 12, "reasons": {}, "throttled": False, "foreign": ""}
 
 
@@ -74,7 +75,7 @@ def test_a_trace_keeps_the_dips_and_the_heights_of_a_long_window():
 
 
 def test_a_trace_of_nothing_is_empty():
-    assert trace([]) == Trace((), (), (), ())
+    assert trace([]) == Trace()
 
 
 def test_a_field_that_comes_and_goes_is_judged_where_it_is_told():

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from fixtures import ROOT
+
 # Longer than any test takes: a process that nobody steers ends by itself.
 ALONE_S = 30.0
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
+from fixtures import ROOT
 from fixtures.backends.base import ALL_TASKS, Engine, EngineInfo, EngineOptions, Job
 
-ROOT = Path(__file__).parent.parent
 SITE = """
 import sys
 sys.path.insert(0, {root!r})

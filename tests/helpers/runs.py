@@ -9,28 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fixtures import ROOT
+from fixtures.plan.option_table import BENCH_OPTIONS
+
 
 def raw_options(**changed: str | bool) -> dict[str, str | bool]:
     """The command line without any option, but for what is `changed`."""
-    names = (
-        "yolo", "clip", "coco_images", "coco_annotations", "calibration_images", "models", "backends",
-        "precisions", "batches", "measure_seconds", "engine_cache", "output", "resume", "shard", "history",
-    )  # fmt: skip
-    raw: dict[str, str | bool] = dict.fromkeys(names, "")
-    numbers = {"tolerance": "0.02", "energy_seconds": "5", "engine_cache_limit": "20", "trt_workspace": "4096"}
-    return (
-        raw
-        | {
-            "suite": "auto",
-            "device": "auto",
-            "trt_level": "3",
-            "case_seconds": "3600",
-            "processes": "1",
-            "rebuild": False,
-        }
-        | numbers
-        | changed
-    )
+    raw: dict[str, str | bool] = {option.key: option.default for option in BENCH_OPTIONS if not option.flag}
+    return {**raw, "rebuild": False, **changed}
 
 
 def write_coco(folder: Path, images: int = 6, side: int = 160) -> tuple[Path, Path]:
@@ -60,9 +46,6 @@ def write_coco(folder: Path, images: int = 6, side: int = 160) -> tuple[Path, Pa
     file = folder / "instances.json"
     file.write_text(json.dumps(coco))
     return pictures, file
-
-
-ROOT = Path(__file__).parent.parent
 
 
 def run_bench(*options: str, cwd: Path = ROOT, **more: Any) -> subprocess.CompletedProcess[str]:

@@ -127,9 +127,13 @@ def test_too_few_nights_confirm_nothing() -> None:
     assert not any(step.confirmed for step in find_steps([1.0] * 5 + [2.0] * 4, least=LEAST).steps)
 
 
-@pytest.mark.parametrize(("freedom", "exact"), [(5, 2.5706), (10, 2.2281), (30, 2.0423)])
-def test_the_t_quantile_is_that_of_the_tables(freedom: int, exact: float) -> None:
-    assert t_quantile(0.975, freedom) == pytest.approx(exact, rel=0.01)
+# The far tails at few degrees of freedom are where an expansion about the normal quantile is 9 to 27 % too small.
+@pytest.mark.parametrize(
+    ("probability", "freedom", "exact"),
+    [(0.975, 5, 2.5706), (0.975, 30, 2.0423), (0.9995, 5, 6.8688), (0.9999, 5, 9.6776), (0.99995, 5, 11.178)],
+)
+def test_the_t_quantile_is_that_of_the_tables(probability: float, freedom: int, exact: float) -> None:
+    assert t_quantile(probability, freedom) == pytest.approx(exact, rel=1e-3)
 
 
 @settings(max_examples=30, deadline=None)

@@ -6,10 +6,11 @@ import pytest
 
 from reports.__main__ import main
 from reports.errors import ReportError
+from reports.findings.history import history_findings
 from reports.findings.run import find
 from reports.github.job_summary import annotations, job_summary
 from reports.history.regressions import WATCHED, Verdict
-from reports.history.session_regressions import WORSE, Regression, findings, judge, sentence
+from reports.history.session_regressions import WORSE, Regression, judge, sentence
 from reports.history.store import COLUMNS, append, load
 from reports.record.schema import Row
 from reports.record.store import Recorder
@@ -214,9 +215,9 @@ def test_annotations_are_errors_for_what_is_lost_and_warnings_for_doubts():
 
 
 def test_the_verdict_of_the_report_has_the_sentences_by_their_gravity():
-    found = find(ROWS, findings(SINCE))
+    found = find(ROWS, history_findings(SINCE))
     assert [finding.level for finding in found[:2]] == ["fail", "fail"] and found[0].text.startswith("a|b: device time")
-    doubt_only = find(ROWS, findings(SINCE[2:]))
+    doubt_only = find(ROWS, history_findings(SINCE[2:]))
     assert any(finding.text.startswith("Nothing failed. ") for finding in doubt_only)
 
 

@@ -13,6 +13,7 @@ from markupsafe import escape
 from fixtures.backends import registry
 from reports.__main__ import main
 from reports.analysis.cases import summarize
+from reports.analysis.machine import card_facts, machine
 from reports.analysis.not_run import unanswered
 from reports.analysis.tables import build_table, records
 from reports.errors import ReportError
@@ -20,8 +21,7 @@ from reports.html.assets import case_lines
 from reports.html.environment_section import in_words
 from reports.html.glossary import BACKENDS
 from reports.html.page import render, write_report
-from reports.record.machine import card_facts, machine
-from reports.record.ratio import Latency
+from reports.record.results import Latency
 from reports.record.schema import EndRow, ResumeRow
 from reports.record.store import Recorder, last_session
 from reports.text.formatting import ms_interval

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from fixtures.cache import eviction
+from fixtures import locks
 from fixtures.cache.engine_cache import say_nothing
-from fixtures.cache.eviction import hold
 from fixtures.gpu.lock import alone_on
 from fixtures.isolation.logs import told_of
 from fixtures.isolation.messages import Reply
 from fixtures.isolation.pool import WorkerDiedError, WorkerPool, _Process
+from fixtures.locks import hold
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
 from fixtures.timing.sampler import SamplerSettings
@@ -38,25 +38,26 @@ class _Silent(_Process):
         self.log = Path("no log")
 
 
-def _say(process: _Silent, *replies: Reply) -> None:
-    for reply in replies:
+def _say(process: _Silent, *replies: tuple[str, Any]) -> None:
+    number = process.theirs.recv().number
+    for kind, content in replies:
         time.sleep(0.4)
-        process.theirs.send(reply)
+        process.theirs.send(Reply(number, kind, content))
 
 
 @pytest.mark.parametrize("waited", [True, False])
 def test_waiting_moves_the_limit_and_progress_does_not(waited: bool):
     """Two seconds of work would be too long; of these 1.6 s were waited for somebody else."""
     process = _Silent()
-    said = [Reply("waiting", 0.4) if waited else Reply("progress", "still at work")] * 4
-    speaker = threading.Thread(target=_say, args=(process, *said, Reply("answer", 42)))
+    said = [("waiting", 0.4) if waited else ("progress", "still at work")] * 4
+    speaker = threading.Thread(target=_say, args=(process, *said, ("answer", 42)))
     speaker.start()
     try:
         if waited:
-            assert process.ask(("ask",), LIMIT_S, say_nothing) == 42
+            assert process.ask("ask", (), LIMIT_S, say_nothing) == 42
         else:
             with pytest.raises(WorkerDiedError, match="no answer within 1 s"):
-                process.ask(("ask",), LIMIT_S, say_nothing)
+                process.ask("ask", (), LIMIT_S, say_nothing)
     finally:
         speaker.join()
 
@@ -67,7 +68,7 @@ def _held(root: Path, name: str, seconds: float) -> Iterator[subprocess.Popen[st
     code = """
 import sys, time
 from pathlib import Path
-from fixtures.cache.eviction import hold
+from fixtures.locks import hold
 with hold(Path(sys.argv[1]), sys.argv[2], print):
     print("held", flush=True)
     time.sleep(float(sys.argv[3]))
@@ -81,19 +82,19 @@ with hold(Path(sys.argv[1]), sys.argv[2], print):
 @pytest.mark.parametrize("of", ["an engine", "the card"])
 def test_who_waits_says_for_how_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str):
     heard: list[float] = []
-    monkeypatch.setattr(eviction, "waiting_listeners", [heard.append])
+    monkeypatch.setattr(locks, "waiting_listeners", [heard.append])
     with _held(tmp_path, "GPU-1", 1.5):
         start = time.monotonic()
         taken = hold(tmp_path, "GPU-1", say_nothing) if of == "an engine" else alone_on("GPU-1", say_nothing, tmp_path)
         with taken:
             waited = time.monotonic() - start
     # The last stretch ends with the lock in hand: it is shorter than a tick.
-    assert waited - 2 * eviction.TICK_S < sum(heard) <= waited and len(heard) > 2
+    assert waited - 2 * locks.TICK_S < sum(heard) <= waited and len(heard) > 2
 
 
 def test_who_does_not_wait_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     heard: list[float] = []
-    monkeypatch.setattr(eviction, "waiting_listeners", [heard.append])
+    monkeypatch.setattr(locks, "waiting_listeners", [heard.append])
     with hold(tmp_path, "GPU-1", say_nothing):
         pass
     assert heard == []

@@ -1,12 +1,18 @@
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from fixtures.accuracy.gate import check_tolerance
 from fixtures.errors import BenchError
+from fixtures.plan import options_page
+from fixtures.plan.option_table import BENCH_OPTIONS, COMMANDS, TABLE
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
+from reports.command_line import options_of
+from reports.option_table import COMMANDS as REPORTS_COMMANDS
+from reports.option_table import TABLE as REPORTS_TABLE
 from tests.helpers.runs import raw_options
 
 
@@ -19,6 +25,44 @@ def test_defaults():
     assert options.batches == (1, 8)
     assert options.tolerance == 0.02
     assert options.engine_cache == Path("/root-of-the-checkout/.engines")
+
+
+def test_each_field_has_one_option_and_each_option_one_field():
+    targets = [option.target for option in BENCH_OPTIONS]
+    assert sorted(targets) == sorted(field.name for field in fields(Options))
+    assert all(getattr(_options(), target) is not None for target in targets)
+
+
+PATHS = ("yolo", "clip", "coco_images", "coco_annotations", "calibration_images", "engine_cache", "output", "resume")
+
+
+@pytest.mark.parametrize("option", [*PATHS, "history"])
+def test_the_home_folder_is_found_in_every_path(option: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    assert str(getattr(_options(**{option: "~/here"}), option)) == "/home/anna/here"
+
+
+def test_every_option_of_a_command_that_names_a_file_or_folder_expands_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    options = [
+        each for each in (*TABLE, *REPORTS_TABLE) if any(word in each.metavar for word in ("DIR", "FILE", "ROWS"))
+    ]
+    assert len(options) > 20
+    for option in options:
+        assert str(option.value("~/here")) == "/home/anna/here", option.name
+
+
+def test_no_command_has_an_option_twice():
+    for table, command in [
+        *((TABLE, each) for each in COMMANDS),
+        *((REPORTS_TABLE, each) for each in REPORTS_COMMANDS),
+    ]:
+        names = [option.name for option in options_of(table, command)]
+        assert names and len(names) == len(set(names))
+
+
+def test_the_page_of_the_options_is_what_the_tables_say():
+    assert options_page.PAGE.read_text(encoding="utf-8") == options_page.page(), "python -m fixtures.plan.options_page"
 
 
 def test_lists_are_split_and_batches_sorted():

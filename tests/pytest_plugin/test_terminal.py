@@ -16,7 +16,8 @@ def _said(tmp_path: Path, *rows: Row) -> list[str]:
     with Recorder(record) as recorder:
         for each in rows:
             recorder.write(each)
-    run: Any = SimpleNamespace(since=[], record_path=record, report_path=tmp_path / "report.html", report_error="")
+    plan = SimpleNamespace(record_path=record)
+    run: Any = SimpleNamespace(plan=plan, regressions=[], report_path=tmp_path / "report.html", report_error="")
     return closing_section(run)
 
 

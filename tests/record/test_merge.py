@@ -103,7 +103,7 @@ def test_shards_that_are_missing_twice_or_of_another_matrix_are_refused():
     one, three = shard(1, 3, CASES[0]), shard(3, 3, CASES[1])
     assert refused() == "there are no records to merge"
     assert refused([]) == "record 1 holds no session"
-    assert refused(one) == "of 3 shards 2/3 and 3/3 are missing"
+    assert refused(one) == "of 3 shards 2/3, 3/3 are missing"
     assert refused(one, three) == "of 3 shards 2/3 is missing"
     assert refused(one, three, one) == "shard 1/3 (session s1) and shard 1/3 (session s1) are the same part"
     assert "two different matrices" in refused(one, shard(2, 2, CASES[1]))
@@ -146,7 +146,7 @@ def test_a_cpu_must_be_the_same_only_where_it_is_what_was_measured():
         return [one, two]
 
     merge(records("NVIDIA H200"))
-    assert "cpu ('Test CPU', 'Another CPU') and cores (2, 16)" in refused(*records(None))
+    assert "cpu ('Test CPU', 'Another CPU'), cores (2, 16)" in refused(*records(None))
 
 
 @pytest.fixture

@@ -1,38 +1,57 @@
 """A case that is timed in several processes has one answer, in which each of them is heard."""
 
-from dataclasses import replace
+import pickle
+import statistics
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as change
 
-from fixtures.isolation.messages import StageResult
 from fixtures.runner.aggregate import over_processes
+from fixtures.runner.stage_result import StageResult
 from reports.analysis.cases import summarize
+from reports.analysis.timing_quality import caveats
 from reports.html.case_details import explain
+from reports.record.results import EndToEnd, GpuTelemetry, Launch, Quantiles, SpeedResult, to_values
 from reports.record.store import last_session, read_rows
 from tests.helpers.faulty_backend import environment
+from tests.helpers.rows import case, end_row, row, session_row
 from tests.helpers.runs import run_bench
 
 BATCH = 8
 
 
-def timed(p50: float, launch: float | None = None, **changed: Any) -> StageResult:
-    """The speed of an engine in one process, in ms; with launches and copies it is one on a card."""
-    values: dict[str, Any] = {
-        "latency_ms": {"p50": p50, "low": p50 * 0.999, "high": p50 * 1.001, "p90": p50 * 1.01, "p95": None},
-        "samples_ms": [p50] * 20,
-        "steady": True,
-        "engine_sha256": "e",
-    }
-    if launch is not None:
-        values["launch"] = {"queued": True, "latency_ms": {"p50": launch, "low": launch, "high": launch}, "repeats": 1}
-        copied = {**values["latency_ms"], "p50": p50 + 0.5}
-        values["end_to_end"] = {"latency_ms": copied, "steady": True, "images_per_second": 1.0, "samples": 20}
-        card = {"power_mean_w": 200 * p50, "reasons": {}, "throttled": False, "foreign": ""}
-        values |= {"share_of_peak": 0.1, "above_peak": False, "card": card, "throttled_retries": 0}
-    failure = changed.pop("failure", "")
-    return StageResult({**values, **changed}, [p50 * 1e-3] * 20, f"{p50}", failure, work_seconds=3.0)
+def timed(p50: float, launch_p50: float | None = None, failure: str = "", **changed: Any) -> StageResult:
+    """The speed of an engine in one process, in ms; with launches and copies it is one on a GPU."""
+    latency = Quantiles(p50=p50, low=p50 * 0.999, high=p50 * 1.001, p90=p50 * 1.01)
+    result = SpeedResult(
+        latency_ms=latency,
+        samples_ms=(p50,) * 20,
+        samples=20,
+        steady=True,
+        stop_reason="interval",
+        outliers=1,
+        engine_sha256="e",
+    )
+    if launch_p50 is not None:
+        launched = Quantiles(p50=launch_p50, low=launch_p50, high=launch_p50)
+        gpu = GpuTelemetry(power_mean_w=200 * p50)
+        result = change(
+            result,
+            launch=Launch(queued=True, latency_ms=launched, repeats=1),
+            end_to_end=EndToEnd(latency_ms=change(latency, p50=p50 + 0.5), steady=True, samples=20, gpu=gpu),
+            share_of_peak=0.1,
+            above_peak=False,
+            gpu=gpu,
+        )
+    return StageResult(change(result, **changed), f"{p50}", failure, work_seconds=3.0)
+
+
+def over(*answers: StageResult) -> SpeedResult:
+    result = over_processes(answers, BATCH).result
+    assert isinstance(result, SpeedResult)
+    return result
 
 
 def test_one_process_answers_for_itself():
@@ -40,56 +59,81 @@ def test_one_process_answers_for_itself():
     assert over_processes([answer], BATCH) is answer
 
 
-def test_the_mean_over_processes_counts_and_the_interval_holds_all_of_theirs():
-    answer = over_processes([timed(1.00), timed(1.03), timed(1.06)], BATCH)
-    latency = answer.values["latency_ms"]
-    assert latency["p50"] == pytest.approx(1.03) and latency["p90"] == pytest.approx(1.03 * 1.01)
-    assert (latency["low"], latency["high"]) == (pytest.approx(0.999), pytest.approx(1.06 * 1.001))
-    assert latency["p95"] is None, "where one process had too few samples for it"
-    assert answer.values["images_per_second"] == pytest.approx(BATCH / 1.03e-3)
-    assert answer.values["processes"] == [{"p50_ms": 1.00}, {"p50_ms": 1.03}, {"p50_ms": 1.06}]
-    assert answer.values["samples_ms"] == [1.0] * 20 and answer.samples_s == [1e-3] * 20
+def test_the_median_over_processes_counts_and_the_interval_holds_all_of_theirs():
+    answer = over_processes([timed(1.00), timed(1.03), timed(1.10)], BATCH)
+    result = answer.result
+    assert isinstance(result, SpeedResult) and result.latency_ms
+    assert (result.latency_ms.p50, result.latency_ms.p90) == (1.03, pytest.approx(1.03 * 1.01))
+    assert (result.latency_ms.low, result.latency_ms.high) == (pytest.approx(0.999), pytest.approx(1.10 * 1.001))
+    assert result.latency_ms.p95 is None, "where one process had too few samples for it"
+    assert result.images_per_second == pytest.approx(BATCH / 1.03e-3)
+    assert (result.samples, result.outliers, result.stop_reason) == (60, 3, "interval")
     assert answer.work_seconds == 9.0 and answer.headline == "7767.0 img/s"
+    two = over(timed(1.0), timed(1.03)).latency_ms
+    assert two and two.p50 == pytest.approx(1.015), "of two it is their mean"
 
 
-def test_on_a_card_launches_and_copies_are_averaged_too():
-    answer = over_processes([timed(1.0, 3.0), timed(1.1, 4.0)], BATCH)
-    assert answer.values["launch"]["latency_ms"] == {"p50": 3.5, "low": 3.0, "high": 4.0}
-    assert answer.values["launch"]["repeats"] == 2
-    assert answer.values["images_per_second"] == pytest.approx(BATCH / 3.5e-3), "the slower of the two"
-    assert answer.values["end_to_end"]["latency_ms"]["p50"] == pytest.approx(1.55)
-    assert answer.values["end_to_end"]["images_per_second"] == pytest.approx(BATCH / 1.55e-3)
-    assert answer.values["share_of_peak"] == pytest.approx(0.1 / 1.05)
-    assert answer.values["card"]["power_mean_w"] == 200.0, "of the first"
-    assert answer.values["processes"][1] == {"p50_ms": 1.1, "launch_p50_ms": 4.0, "end_to_end_p50_ms": 1.6}
+def test_every_process_keeps_its_samples_and_they_cross_the_pipe_once():
+    result = over(timed(1.00), timed(1.03), timed(1.10))
+    assert [each.p50_ms for each in result.processes] == [1.00, 1.03, 1.10]
+    assert result.samples_by_process == ((1.00,) * 20, (1.03,) * 20, (1.10,) * 20) and not result.samples_ms
+    size = [len(pickle.dumps(timed(1.0, samples_ms=tuple(float(each) for each in range(n))))) for n in (0, 4000)]
+    assert size[1] - size[0] < 4000 * 10, "nine bytes a float, and a little"
 
 
-def test_what_disturbed_the_card_in_any_process_is_told():
-    quiet = timed(1.0, 0.1)
-    card = {**quiet.values["card"], "reasons": {"SwPowerCap": 0.4}, "throttled": True, "foreign": "1 process"}
-    other = replace(timed(1.1, 0.1), values={**timed(1.1, 0.1).values, "card": card, "throttled_retries": 1})
-    broken = replace(timed(1.1, 0.1), values={**timed(1.1, 0.1).values, "above_peak": True})
-    told = over_processes([quiet, other, broken], BATCH).values
-    assert (told["card"]["throttled"], told["card"]["foreign"]) == (True, "1 process")
-    assert told["card"]["reasons"] == {"SwPowerCap": 0.4} and told["throttled_retries"] == 1
-    assert told["above_peak"] and not over_processes([quiet, quiet], BATCH).values["above_peak"]
+@pytest.mark.parametrize("medians", [(1.00, 1.03), (1.00, 1.03, 1.10), (1.10, 1.00, 1.03, 1.04)])
+def test_pytest_benchmark_is_shown_the_median_of_the_record(medians: tuple[float, ...]):
+    answer = over_processes([timed(each) for each in medians], BATCH)
+    assert statistics.median(answer.samples_s) * 1e3 == pytest.approx(answer.result.latency_ms.p50, rel=1e-12)
+    assert timed(1.0).samples_s == (1e-3,) * 20, "the calls themselves where there is one process"
 
 
-def test_an_engine_that_waits_for_the_card_has_no_launches_to_average():
-    answers = [timed(p50, 1.0) for p50 in (1.0, 1.2)]
-    unqueued = [replace(each, values={**each.values, "launch": {"queued": False}}) for each in answers]
-    answer = over_processes(unqueued, BATCH)
-    assert answer.values["launch"] == {"queued": False}
-    assert answer.values["images_per_second"] == pytest.approx(BATCH / 1.1e-3)
-    mixed = over_processes([answers[0], unqueued[1]], BATCH)
-    assert mixed.values["launch"] == {"queued": False}, "the mean holds the gaps of one"
+def test_on_a_gpu_launches_and_copies_have_their_medians_too():
+    result = over(timed(1.0, 3.0), timed(1.1, 4.0))
+    assert result.launch and result.end_to_end and result.gpu
+    assert result.launch == Launch(queued=True, latency_ms=Quantiles(p50=3.5, low=3.0, high=4.0), repeats=2)
+    assert result.images_per_second == pytest.approx(BATCH / 3.5e-3), "the slower of the two"
+    assert result.end_to_end.latency_ms and result.end_to_end.latency_ms.p50 == pytest.approx(1.55)
+    assert result.end_to_end.images_per_second == pytest.approx(BATCH / 1.55e-3)
+    assert result.share_of_peak == pytest.approx(0.1 / 1.05)
+    assert result.gpu.power_mean_w == 200.0, "of the first"
+    second = result.processes[1]
+    assert (second.p50_ms, second.launch_p50_ms, second.end_to_end_p50_ms) == (1.1, 4.0, 1.6)
+
+
+def test_what_disturbed_the_gpu_in_any_process_is_told():
+    hot = GpuTelemetry(reasons={"SwPowerCap": 0.4}, throttled=True, foreign="1 process")
+    quiet, other = timed(1.0, 0.1), timed(1.1, 0.1, gpu=hot, throttled_retries=1)
+    result = over(quiet, other, timed(1.1, 0.1, above_peak=True))
+    assert result.gpu and (result.gpu.throttled, result.gpu.foreign) == (True, "1 process")
+    assert result.gpu.reasons == {"SwPowerCap": 0.4} and result.throttled_retries == 1
+    assert result.above_peak and not over(quiet, quiet).above_peak
+
+
+def test_an_engine_that_waits_for_the_gpu_has_no_launches_to_take_a_median_of():
+    queued, waiting = timed(1.0, 1.0), [timed(each, 1.0, launch=Launch(queued=False)) for each in (1.0, 1.2)]
+    assert over(*waiting).launch == Launch(queued=False)
+    assert over(*waiting).images_per_second == pytest.approx(BATCH / 1.1e-3)
+    assert over(queued, waiting[1]).launch == Launch(queued=False), "the median holds the gaps of one"
 
 
 def test_what_went_wrong_in_one_process_went_wrong():
-    assert not over_processes([timed(1.0), timed(1.0, steady=False)], BATCH).values["steady"]
+    assert not over(timed(1.0), timed(1.0, steady=False)).steady
     assert over_processes([timed(1.0), timed(1.0, failure="broken")], BATCH).failure == "broken"
     other = over_processes([timed(1.0), timed(1.0, engine_sha256="f")], BATCH)
     assert other.failure.startswith("its processes timed different engines")
+
+
+def test_a_drift_in_the_second_process_alone_is_told():
+    """By the page, with the process that it was seen in."""
+    level, drift = tuple(1.0 + 1e-5 * (n % 7) for n in range(600)), tuple(1.0 + 2e-4 * n for n in range(600))
+    result = over(timed(1.0, samples_ms=level), timed(1.03, samples_ms=drift), timed(1.0, samples_ms=level))
+    rows = [session_row(), row(case("pytorch", "fp32"), "speed", to_values(result)), end_row()]
+    (found,) = summarize(rows)
+    assert [(each.code, each.process) for each in caveats(found)] == [("timing.drift", 2)]
+    (why,) = explain([found])["yolov8n"]
+    assert "process 2: a drift: " in dict(why.facts)["In the order of time"]
+    assert "a drift while it was measured in process 2" in why.headline
 
 
 def test_a_run_times_each_case_in_as_many_processes_as_it_is_asked_for(tmp_path: Path):
@@ -102,10 +146,11 @@ def test_a_run_times_each_case_in_as_many_processes_as_it_is_asked_for(tmp_path:
     rows = last_session(read_rows(tmp_path / "output" / "rows.jsonl"))
     speeds = [row for row in rows if row["kind"] == "case" and row["question"] == "speed"]
     assert len(speeds) == 2
-    for row in speeds:
-        medians = [each["p50_ms"] for each in row["values"]["processes"]]
+    for each in speeds:
+        medians = [one["p50_ms"] for one in each["values"]["processes"]]
         assert len(medians) == 2
-        assert row["values"]["latency_ms"]["p50"] == pytest.approx(sum(medians) / 2)
+        assert each["values"]["latency_ms"]["p50"] == pytest.approx(sum(medians) / 2)
+        assert sum(len(one["samples_ms"]) for one in each["values"]["processes"]) == each["values"]["samples"]
     log = (tmp_path / "output" / "logs" / "clip-text-onnxruntime-fp32.log").read_text()
     asked = ["build", "speed", "speed again", "accuracy"]
     assert [line for line in log.splitlines() if line.startswith("--- ")] == [

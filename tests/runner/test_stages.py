@@ -4,14 +4,17 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from fixtures.gpu.monitor import Watched
-from fixtures.gpu.telemetry import Card, GpuTelemetry, summarize
-from fixtures.isolation.messages import SPEED_REPEAT
+from fixtures.gpu.roofline import PeakShare
+from fixtures.gpu.telemetry import Card, summarize
+from fixtures.runner.stage_result import SPEED_REPEAT
 from fixtures.runner.stages import CaseRunner, speed
 from fixtures.timing.sampler import SamplerSettings, Sampling
 from fixtures.timing.statistics import Interval
+from reports.record.results import GpuTelemetry
 
 LOADED: Any = SimpleNamespace(case=SimpleNamespace(batch=8), artifact=SimpleNamespace(sha256="e4c9"))
 QUIET = summarize([], Card("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
@@ -36,9 +39,9 @@ class _Workbench:
         assert clocks == (EVENTS, HOST)
         return Watched((SAMPLING, ROUND_TRIP), *self._state)
 
-    def gpu_values(self, _: Any, watched: Watched[Any], images_per_second: float, energy: bool) -> dict[str, Any]:
+    def gpu_figures(self, _: Any, watched: Watched[Any], images_per_second: float, energy: bool) -> Any:
         assert images_per_second == pytest.approx(4000)
-        return {"share_of_peak": self._share, "above_peak": self._share > 1, "throttled_retries": watched.retries}
+        return PeakShare(1e9, self._share, "a data sheet", self._share > 1, None, None), None
 
 
 def _ask(share: float, state: GpuTelemetry = QUIET, retries: int = 0) -> Any:
@@ -53,9 +56,9 @@ def test_only_the_first_process_makes_an_energy_pass():
         def load(self, _: Any) -> Any:
             return LOADED
 
-        def gpu_values(self, *known: Any) -> dict[str, Any]:
+        def gpu_figures(self, *known: Any) -> Any:
             asked.append(known[-1])
-            return super().gpu_values(*known)
+            return super().gpu_figures(*known)
 
     bench: Any = Asked(0.5, QUIET, 0)
     interview = CaseRunner(bench, SamplerSettings(), 0.02)
@@ -71,12 +74,11 @@ def test_a_reading_above_the_cards_peak_closes_the_gate():
 
 
 def test_the_second_clock_stands_beside_the_first_with_the_state_of_the_card():
-    answer = _ask(0.5, replace(QUIET, throttled=True, foreign="1 process"), 1)
-    assert (answer.values["latency_ms"]["p50"], answer.values["throttled_retries"]) == (pytest.approx(2), 1)
-    assert answer.samples_s == SAMPLING.samples_s
-    second = answer.values["end_to_end"]
-    assert (second["card"]["throttled"], second["card"]["foreign"], second["throttled_retries"]) == (
-        True, "1 process", 1,
-    )  # fmt: skip
-    assert second["latency_ms"]["p50"] == pytest.approx(3)
-    assert second["quantity"] == "latency" and "samples_ms" not in second
+    state = msgspec.structs.replace(QUIET, throttled=True, foreign="1 process")
+    answer = _ask(0.5, state, 1)
+    assert (answer.result.latency_ms.p50, answer.result.throttled_retries) == (pytest.approx(2), 1)
+    assert answer.samples_s == pytest.approx(SAMPLING.samples_s)
+    second = answer.result.end_to_end
+    assert answer.result.gpu == second.gpu == state and second.throttled_retries == 1
+    assert second.latency_ms.p50 == pytest.approx(3)
+    assert second.quantity == "latency" and "samples_ms" not in answer.values["end_to_end"]

@@ -112,4 +112,4 @@ def test_a_foreign_file_is_set_aside_and_costs_the_comparison_alone(cache: Path,
 def test_a_part_of_a_matrix_is_no_night(tmp_path: Path):
     done = run_bench(*OPTIONS, "--shard", "1/2", "--history", str(tmp_path))
     assert done.returncode == 4
-    assert "a part of a matrix is no night" in done.stderr
+    assert "a part of a matrix is no session of its own" in done.stderr

@@ -12,8 +12,8 @@ import pytest
 
 from fixtures.errors import BenchError
 from fixtures.pytest_plugin.resume import MOST_TOLD, PreviousSession, read_previous_session
-from reports.analysis.exit_status import Status, exit_status
-from reports.record.schema import QUESTIONS, ResumeRow, Row
+from reports.analysis.exit_status import exit_status
+from reports.record.schema import QUESTIONS, ResumeRow, Row, Status
 from reports.record.store import Recorder, last_session, read_rows
 from tests.helpers.faulty_backend import environment
 from tests.helpers.rows import FAST, SESSION, accuracy, build, case, end_row, row, session_row, speed

@@ -5,13 +5,15 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from fixtures.runner.results import launch_values
+from fixtures.runner.results import launch_result, with_launches
 from fixtures.timing.cuda_events import CudaEventClock
 from fixtures.timing.sampler import Sampling
 from fixtures.timing.statistics import Interval
+from reports.record.results import Launch, Quantiles, SpeedResult
 
 BATCHES = [torch.zeros(1, 3, 2, 2) + number for number in range(64)]
 MILLISECOND = 1e-3
@@ -155,20 +157,19 @@ def test_a_clock_needs_a_batch():
 def test_one_caller_gets_the_slower_of_card_and_launches(launch_us: int, slower_ms: float):
     machine = Machine()
     clock = machine.clock(Engine(machine, 100, launch_us * 1e-6, 20e-6))
-    loaded: Any = SimpleNamespace(case=SimpleNamespace(batch=8))
     # The warm-up's calls were slower and do not count.
     clock.launches_s = [1.0] * 5
     samples_s = tuple(clock.timed_call(call) for call in range(20))
-    values = launch_values(loaded, clock, Sampling(samples_s, 0.5, 5, True, "interval", Interval(2e-3, 2e-3)))
-    assert values["images_per_second"] == pytest.approx(8e3 / slower_ms)
-    assert values["launch"]["queued"] and values["launch"]["latency_ms"]["p50"] == pytest.approx(launch_us * 0.1)
-    assert values["launch"]["latency_ms"]["p25"] == pytest.approx(values["launch"]["latency_ms"]["high"])
+    launch = launch_result(clock, Sampling(samples_s, 0.5, 5, True, "interval", Interval(2e-3, 2e-3)))
+    device = SpeedResult(latency_ms=Quantiles(p50=float(np.median(samples_s)) * 1e3))
+    assert with_launches(device, launch, 8).images_per_second == pytest.approx(8e3 / slower_ms)
+    assert launch.queued and launch.latency_ms and launch.latency_ms.p50 == pytest.approx(launch_us * 0.1)
+    assert launch.latency_ms.p25 == pytest.approx(launch.latency_ms.high)
 
 
 def test_nothing_is_said_of_launches_that_cannot_be_told_apart():
     clock: Any = SimpleNamespace(queued=False)
-    values = launch_values(SimpleNamespace(), clock, SimpleNamespace())  # type: ignore[arg-type]
-    assert values == {"launch": {"queued": False}}
+    assert launch_result(clock, SimpleNamespace()) == Launch(queued=False)  # type: ignore[arg-type]
 
 
 @pytest.mark.gpu

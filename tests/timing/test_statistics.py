@@ -16,7 +16,6 @@ from fixtures.timing.statistics import (
     median_interval,
     min_samples_for_percentile,
     percentile,
-    ratio_interval,
     relative_width,
     tail_percentile,
 )
@@ -181,28 +180,6 @@ def test_two_modes_are_both_inside_the_interval():
     rng = np.random.default_rng(0)
     modes = rng.permutation(np.repeat([1.0, 2.0], 200))
     assert median_interval(modes) == Interval(1.0, 2.0)
-
-
-def test_a_ratio_of_medians_covers_the_true_speed_up():
-    rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(100):
-        baseline, candidate = rng.lognormal(math.log(10), 0.1, 300), rng.lognormal(math.log(4), 0.2, 500)
-        interval = ratio_interval(baseline, candidate, resamples=300)
-        covered += interval.low <= 2.5 <= interval.high
-    assert covered >= 88
-
-
-def test_a_ratio_with_itself_is_not_taken_for_certain():
-    series = np.random.default_rng(0).normal(10, 1, 300)
-    interval = ratio_interval(series, series)
-    assert interval.low < 1 < interval.high
-    assert interval == ratio_interval(series, series)
-
-
-def test_a_ratio_to_nothing_is_refused():
-    with pytest.raises(ValueError, match="zero"):
-        ratio_interval([1.0] * 10, [0.0] * 10)
 
 
 @pytest.mark.parametrize("samples", [[], [[1.0]], [1.0, math.nan], [math.inf]])
