@@ -5,7 +5,7 @@ telephone); then the baseline pipeline, the baseline with other engines alone, a
 one run, and judged against the baseline pipeline. Bars on an H200 with 16 cores: 12 MP ≥ 120×, ≥ 50× where the host
 decodes, COCO's size ≥ 20×, with at least 98 % of the accuracy.
 
-`--real DIR` (yolov8n-coco.pt, coco128/images, coco128/instances.json): YOLOv8n on COCO images and a ViT-B/32 with random
+`--real DIR` (yolov8n-coco.pt, coco128/): YOLOv8n on COCO images and a ViT-B/32 with random
 weights are timed, boxes are judged on the same photos, and scenes by the embedded suite's networks on drawn photos of
 the same size: random weights have no answers to keep. Without it the embedded networks are timed as well.
 Every result is printed and recorded at once; what fails costs itself alone; after `--deadline` seconds nothing more is
@@ -330,8 +330,9 @@ def _speed_text(speed: PipelineSpeed) -> str:
 def _accuracy_text(accuracy: PipelineAccuracy) -> str:
     told = ", ".join(f"{m.name} {m.ratio_value:.4f} [{m.low:.4f}, {m.high:.4f}]" for m in accuracy.metrics)
     return (
-        f"    accuracy on {accuracy.photos} photos in {accuracy.scoring_seconds:.1f} s: {told}; flips {accuracy.flips}, "
-        f"worst cosine {accuracy.embedding_cosine_worst:.4f}; failed {len(accuracy.failed_photos)}"
+        f"    accuracy on {accuracy.photos} photos in {accuracy.scoring_seconds:.1f} s: {told}; "
+        f"flips {accuracy.flips}, worst cosine {accuracy.embedding_cosine_worst:.4f}, "
+        f"failed {len(accuracy.failed_photos)}"
     )
 
 
