@@ -14,6 +14,7 @@ begun. `--device cpu --photos 8 --sensor 1008x756 --engines onnxruntime-fp32` tr
 
 import argparse
 import itertools
+import json
 import os
 import sys
 import tempfile
@@ -33,11 +34,11 @@ import torch
 from fixtures import ROOT
 from fixtures.backends import registry as backends
 from fixtures.cache.engine_cache import EngineCache
-from fixtures.datasets.coco import load_rgb, read_annotations
 from fixtures.environment.collect import describe
-from fixtures.gpu.nvml import CardWatch
+from fixtures.gpu.nvml import GpuWatch
 from fixtures.models.yolo import CONFIDENCE
 from fixtures.photos.base import LabelledPhotos, Photo, PhotoSet
+from fixtures.photos.decode import decode_rgb
 from fixtures.photos.drawn import Recipe, drawn_photos, encode
 from fixtures.pipeline.base import DecodedPhoto
 from fixtures.pipeline.decoders.nvimagecodec import NvImageCodecDecoder
@@ -137,7 +138,7 @@ class _Run:
         workbench: Workbench,
         embedded: Workbench,
         material: Material,
-        watch: CardWatch | None,
+        watch: GpuWatch | None,
         started: float,
         recorder: Recorder,
         session: str,
@@ -241,7 +242,7 @@ class _Run:
         parts = []
         for candidate, baseline, labelled in zip(mine, self._baseline, self._judged, strict=True):
             bench = self._embedded if labelled is self._material.drawn else self._workbench
-            texts = bench.text_embeddings(labelled.prompts or BOX_PROMPTS)
+            texts = bench.evaluation.text_embeddings(labelled.prompts or BOX_PROMPTS)
             parts.append(judge(candidate, baseline, labelled, texts, TOLERANCE))
         boxes = [metric for metric in parts[0].metrics if metric.name.startswith("mAP")]
         scenes = [metric for metric in parts[-1].metrics if not metric.name.startswith("mAP")]
@@ -367,7 +368,7 @@ def _first_engine(asked: Any, workbench: Workbench) -> EngineName:
         reason = backends.unsupported_reason(name.backend, name.precision, asked.device, "detection")
         try:
             if not reason:
-                workbench.load(Case("clip-image", "zero-shot", name.backend, name.precision, asked.batch))
+                workbench.engines.load(Case("clip-image", "zero-shot", name.backend, name.precision, asked.batch))
                 return name
         except Exception:  # a compiler of a machine that nobody has seen yet
             reason = traceback.format_exc()
@@ -409,12 +410,12 @@ def _material(name: str, cache: EngineCache, asked: Any, sensor: tuple[int, int]
 
 def _enlarged(coco128: Path, count: int, sensor: tuple[int, int], folder: Path) -> LabelledPhotos:
     """COCO images with the longer side of the sensor, with grain where that enlarges them, and their boxes."""
-    coco = read_annotations(coco128 / "instances.json")
+    coco = json.loads((coco128 / "instances.json").read_text(encoding="utf-8"))
     images = sorted(coco["images"], key=lambda image: int(image["id"]))[:count]
     folder.mkdir(parents=True)
 
     def store(number: int) -> tuple[Photo, float, tuple[int, int]]:
-        pixels = load_rgb(coco128 / "images" / images[number]["file_name"])
+        pixels = decode_rgb((coco128 / "images" / images[number]["file_name"]).read_bytes())
         scale = max(1.0, sensor[0] / max(pixels.shape[:2]))
         if scale > 1:
             enlarged = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
