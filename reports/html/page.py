@@ -36,6 +36,7 @@ from reports.html.case_details import MOST_PICTURES, USUAL, explain
 from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
+from reports.html.pipeline_section import pipeline_section
 from reports.record.files import write_atomically
 from reports.record.machine import on_gpu
 from reports.record.schema import Row
@@ -195,6 +196,7 @@ def render(
         since=None if history is None else check_history(history, session["session"], told, cases, shipped),
         most_charts=MOST_CHARTS,
         claims=claims(rows),
+        pipelines=pipeline_section(rows),
         cost=session_cost(rows),
         least=least,
         missing=formatting.MISSING,
