@@ -1,5 +1,3 @@
-from datetime import datetime, timedelta
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +6,6 @@ from scipy.stats import binom
 
 from fixtures.accuracy.agreement import (
     PSEUDO_LABEL_SCORE,
-    bursts,
     detection_agreement,
     disagreement_bound,
     disagreement_floor,
@@ -119,18 +116,6 @@ def test_a_baseline_that_sees_nothing_is_refused():
     faint = {0: np.array([[0, 0, 10, 10, 0.1, 0]])}
     with pytest.raises(BenchError, match="finds nothing"):
         detection_agreement(faint, faint, CATEGORIES, [0])
-
-
-def test_bursts_are_photos_of_one_folder_close_in_time():
-    start = datetime(2026, 7, 1, 12)
-    names = ["a/1.jpg", "a/2.jpg", "a/3.jpg", "b/1.jpg", "a/4.jpg", "c/x.jpg", "c/y.jpg"]
-    taken = [start, start + timedelta(seconds=59), start + timedelta(seconds=118), start, start + timedelta(hours=1)]
-    found = bursts(names, [*taken, None, None])
-    assert found[0] == found[1] == found[2]
-    assert len(set(found.tolist())) == 5
-    # In whatever order they are named.
-    again = bursts(names[::-1], [None, None, *taken[::-1]])[::-1]
-    assert len({(a, b) for a, b in zip(found.tolist(), again.tolist(), strict=True)}) == 5
 
 
 def test_photos_of_a_burst_are_drawn_together():
