@@ -20,6 +20,7 @@ from torch import nn
 
 from fixtures.accuracy.agreement import DetectionAgreement, detection_agreement
 from fixtures.accuracy.coco_map import evaluate, map_ratio
+from fixtures.cache.engine_cache import say_nothing
 from fixtures.datasets import coco
 from fixtures.datasets.base import DetectionSet
 from fixtures.models.onnx_export import export_onnx
