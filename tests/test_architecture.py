@@ -1,9 +1,11 @@
 """The architecture: who may import whom, and that nothing heavy is imported early."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,32 @@ def test_every_backend_of_the_catalogue_keeps_the_contract():
         assert found.name == name
         for part in ("needs_onnx", "dynamic_batch", "file_name", "unsupported_reason", "cache_key", "build", "load"):
             assert hasattr(found, part), f"{name} lacks {part}"
+
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+
+
+def test_the_page_on_the_architecture_names_what_there_is():
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    for path in re.findall(r"`([\w/]+/(?:[\w.]+\.py)?)`", text):
+        assert (ROOT / path).exists(), path
+    for module, names in re.findall(r"^\|[^|]+\| `([\w/]+\.py)` \| (`.+`) \|$", text, re.MULTILINE):
+        for name in re.findall(r"`(\w+)`", names):
+            source = (ROOT / module).read_text(encoding="utf-8")
+            assert re.search(rf"^\s*def {name}\(|^{name} = ", source, re.MULTILINE), f"{module}: {name}"
+
+
+@pytest.mark.parametrize("package", ["fixtures", "reports"])
+def test_the_page_on_the_architecture_has_every_package(package: str):
+    table = ARCHITECTURE.read_text(encoding="utf-8").split(f"| package of `{package}` |")[1].split("\n\n")[0]
+    listed = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    there = {path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()}
+    there |= {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
+    assert listed == there
+
+
+def test_each_package_of_the_fixtures_is_kept_from_pytest_and_the_reports():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = {each["id"]: each for each in tomllib.load(file)["tool"]["importlinter"]["contracts"]}
+    packages = {f"fixtures.{path.stem}" for path in (ROOT / "fixtures").iterdir() if not path.name.startswith("__")}
+    assert set(contracts["pytest"]["source_modules"]) == packages - {"fixtures.pytest_plugin"}

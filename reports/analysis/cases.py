@@ -15,10 +15,11 @@ from reports.record.results import (
     Ratio,
     Result,
     SpeedResult,
-    is_number,
     read_result,
+    read_seconds,
 )
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, DEFAULT_TOLERANCE, Row, reaches
+from reports.record.session import read_settings
 from reports.record.store import last_session
 
 Kind = TypeVar("Kind", bound=Result)
@@ -42,12 +43,12 @@ class StageRecord:
     def of(cls, row: Row) -> "StageRecord":
         """The stage of a row of kind "case"."""
         result, dropped = read_result(row["question"], row["values"])
-        reason, seconds = row.get("reason"), row.get("seconds")
+        reason = row.get("reason")
         return cls(
             stage=row["question"],
             outcome=row["outcome"],
             reason=str(reason) if reason else None,
-            seconds=float(seconds) if is_number(seconds) else None,
+            seconds=read_seconds(row),
             result=result,
             dropped=dropped,
         )
@@ -183,9 +184,7 @@ def _worst(metric: Metric) -> tuple[float, float]:
 
 def tolerance(rows: Sequence[Row]) -> float:
     """The gate of this session: 0.02 asks for at least 98 % of the baseline."""
-    settings: Row = next((row["settings"] for row in rows if row["kind"] == "session"), {})
-    found = settings.get("tolerance")
-    return float(found) if is_number(found) else DEFAULT_TOLERANCE
+    return next((read_settings(row).tolerance for row in rows if row["kind"] == "session"), DEFAULT_TOLERANCE)
 
 
 def summarize(rows: Sequence[Row]) -> list[CaseSummary]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary
-from reports.record.results import is_number
+from reports.record.results import read_seconds
 from reports.record.schema import Row
 from reports.text.formatting import significant
 
@@ -37,9 +37,9 @@ def parts(session: Sequence[Row]) -> Parts:
     for row in session:
         if row["kind"] == "resume":
             # `reports.record.store.last_session` moves what the end before it said to the resumption itself.
-            ends[-1:] = [_seconds(row, "part_seconds") if ends[-1] is None else ends[-1], None]
+            ends[-1:] = [read_seconds(row, "part_seconds") if ends[-1] is None else ends[-1], None]
         elif row["kind"] == "end":
-            ends[-1] = _seconds(row, "seconds")
+            ends[-1] = read_seconds(row)
     return Parts(len(ends), tuple(each for each in ends if each is not None), ends[-1] is not None)
 
 
@@ -75,11 +75,6 @@ def session_cost(session: Sequence[Row]) -> Cost | None:
     if not told.whole or session[0]["settings"].get("shards"):
         return None
     total = sum(told.ended_s)
-    work = [_seconds(row["values"], "work_seconds") for row in session if row["kind"] == "case"]
+    work = [read_seconds(row["values"], "work_seconds") for row in session if row["kind"] == "case"]
     known = [seconds for seconds in work if seconds is not None]
     return Cost(total, sum(known)) if total and known and sum(known) <= total else None
-
-
-def _seconds(row: Row, key: str) -> float | None:
-    found = row.get(key)
-    return float(found) if is_number(found) else None

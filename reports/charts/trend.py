@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from reports.charts.svg import svg, tag, text
 from reports.history.change_points import Steps
-from reports.history.regressions import Watched
+from reports.history.regressions import TrackedMetric
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 380, 108, 62, 372, 8, 72
 MARKS_Y, DAYS_Y = 86, 104
@@ -38,7 +38,7 @@ def picture(
     sessions: Sequence[str],
     values: Sequence[float | None],
     told: Steps,
-    figure: Watched,
+    figure: TrackedMetric,
     axis: Axis,
     in_words: Callable[[float], str],
     label: str,
@@ -71,7 +71,7 @@ def picture(
     )
 
 
-def _range(recent: Sequence[float], figure: Watched) -> tuple[float, float]:
+def _range(recent: Sequence[float], figure: TrackedMetric) -> tuple[float, float]:
     low, high = min(recent), max(recent)
     least = LEAST_STEPS * figure.least * (low if figure.log else 1)
     missing = max(0.0, least - (high - low)) / 2

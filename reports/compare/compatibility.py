@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.analysis.cases import CaseSummary
-from reports.analysis.machine import card_facts, machine
 from reports.analysis.timing_quality import SPREAD, WIDE, WIDE_IQR, caveats, relative_iqr
+from reports.description.machine import card_facts, machine
 from reports.errors import ReportError
 from reports.history.regressions import between
 from reports.history.store import session_lines

@@ -15,7 +15,7 @@ from reports.analysis.phrases import describe_cases
 from reports.analysis.timing_quality import caveats
 from reports.compare.compatibility import as_equal_runs, changes, one_machine, one_quantity
 from reports.errors import ReportError
-from reports.findings.base import Finding
+from reports.findings.base import Code, Finding, ids
 from reports.history.session_regressions import FIGURES
 from reports.record.files import write_atomically
 from reports.record.ratio import speed_ratio
@@ -115,21 +115,40 @@ def told(found: SideBySide) -> list[Finding]:
     less = [p.after for p in found.pairs if p.accuracy is not None and p.accuracy <= -LEAST_ACCURACY]
     matters = f"by {100 * LEAST:g} % or more"
     said = [
-        ("fail", "The gate fails in B and did not in A: {}.", closed),
-        ("fail", "Stopped with an error in B and did not in A: {}.", crashed),
-        ("fail", "Ran in A and could not in B: {}.", [case for case, why in found.only_before if why != NOT_ASKED]),
-        ("warn", f"Slower in B {matters}: {{}}.", of(SLOWER)),
-        ("warn", f"Keeps less accuracy in B, by {100 * LEAST_ACCURACY:g} points or more: {{}}.", less),
-        ("warn", "The gate passes in A, and B did not judge it: {}.", unjudged),
-        ("warn", "Unclear, the reason stands beside each: {}.", of(UNCLEAR)),
-        ("ok", "The gate passes in B and failed in A: {}.", opened),
-        ("ok", f"Faster in B {matters}: {{}}.", of(FASTER)),
-        ("ok", f"The same speed within {100 * LEAST:g} %: {{}}.", of(SAME)),
-        ("info", "Not timed in both: {}.", of(NOT_TIMED)),
-        ("info", "Ran in A and was not asked in B: {}.", [case for case, why in found.only_before if why == NOT_ASKED]),
+        (Code.COMPARE_GATE_FAILED, "fail", "The gate fails in B and did not in A: {}.", closed),
+        (Code.COMPARE_ERROR, "fail", "Stopped with an error in B and did not in A: {}.", crashed),
+        (
+            Code.COMPARE_CANNOT_RUN,
+            "fail",
+            "Ran in A and could not in B: {}.",
+            [case for case, why in found.only_before if why != NOT_ASKED],
+        ),
+        (Code.COMPARE_SLOWER, "warn", f"Slower in B {matters}: {{}}.", of(SLOWER)),
+        (
+            Code.COMPARE_LESS_ACCURATE,
+            "warn",
+            f"Keeps less accuracy in B, by {100 * LEAST_ACCURACY:g} points or more: {{}}.",
+            less,
+        ),
+        (Code.COMPARE_NOT_JUDGED, "warn", "The gate passes in A, and B did not judge it: {}.", unjudged),
+        (Code.COMPARE_UNCLEAR, "warn", "Unclear, the reason stands beside each: {}.", of(UNCLEAR)),
+        (Code.COMPARE_GATE_PASSED, "ok", "The gate passes in B and failed in A: {}.", opened),
+        (Code.COMPARE_FASTER, "ok", f"Faster in B {matters}: {{}}.", of(FASTER)),
+        (Code.COMPARE_SAME, "ok", f"The same speed within {100 * LEAST:g} %: {{}}.", of(SAME)),
+        (Code.COMPARE_NOT_TIMED, "info", "Not timed in both: {}.", of(NOT_TIMED)),
+        (
+            Code.COMPARE_NOT_ASKED,
+            "info",
+            "Ran in A and was not asked in B: {}.",
+            [case for case, why in found.only_before if why == NOT_ASKED],
+        ),
     ]
-    findings = [Finding(level, text.format(describe_cases(cases))) for level, text, cases in said if cases]
-    nothing = [Finding("warn", "No case ran in both runs: there is nothing to compare.")]
+    findings = [
+        Finding(code, level, text.format(describe_cases(cases)), cases=ids(cases), data={"count": len(cases)})
+        for code, level, text, cases in said
+        if cases
+    ]
+    nothing = [Finding(Code.COMPARE_NOTHING, "warn", "No case ran in both runs: there is nothing to compare.")]
     return findings if found.pairs else [*nothing, *findings]
 
 

@@ -9,17 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary, reference_case, summarize, tolerance
-from reports.analysis.machine import machine
 from reports.analysis.phrases import gate_sentence
-from reports.analysis.suite_description import GENERATED, generated
 from reports.analysis.tables import size_ratio
+from reports.description.machine import machine
+from reports.description.suite_description import GENERATED, generated
 from reports.findings import tensorrt_engines
 from reports.findings.base import Session
 from reports.history.session_regressions import FIGURES
 from reports.record.machine import on_card
 from reports.record.ratio import speed_ratio, summed
-from reports.record.results import Latency, Ratio, is_number
+from reports.record.results import Latency, Ratio
 from reports.record.schema import BASELINE_BACKEND, Row
+from reports.record.session import read_settings
 from reports.record.store import last_session
 from reports.text.formatting import join_words, percent, percent_interval, significant, times, times_interval
 
@@ -169,10 +170,10 @@ def _builds(seen: Session) -> _Part:
         return part
     if not found:
         return _Part(NOT_MEASURED, "", "Every build found tactic timings of earlier builds: none was a first one.")
-    level = seen.rows[0]["settings"].get("trt_level")
+    level = read_settings(seen.rows[0]).trt_level
     cached = sum(case.build.cached is True for _, case in found)
     known = [
-        f"The builder's level was {level:g}." if is_number(level) else "",
+        f"The builder's level was {level:g}." if level is not None else "",
         f"{cached} came from the cache, with the seconds of when they were built." if cached else "",
         f"Not counted: {warm} that found tactic timings of earlier builds." if warm else "",
         "Export and calibration are not in it; what else ran meanwhile is not recorded.",

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import CardFigures, card_figures
 from reports.analysis.phrases import describe_cases
-from reports.findings.base import Finding, Session, together
+from reports.findings.base import Code, Data, Finding, Session, ids, together
 from reports.text.formatting import join_words, pluralize
 
 # The clock event reasons of NVML (nvml.h) for which a card runs slower than it could. The others are a lack of
@@ -20,18 +21,20 @@ HELD_BACK = {
 
 def throttled(seen: Session) -> Iterator[Finding]:
     """Measurements on a card that was held back, and those that had to be repeated because of that."""
-    lasting, passing = [], []
+    lasting: list[tuple[CaseSummary, str, Data]] = []
+    passing: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
         card = card_figures(case)
         if card.throttled:
             again = f"still after {pluralize(card.repeats, 'repeat')}" if card.repeats else "and not measured again"
             by = f"the card was throttled by {cause(card)}, {again}"
-            lasting.append((case, f"{by}: it can be faster than these times."))
+            lasting.append((case, f"{by}: it can be faster than these times.", {"repeats": card.repeats}))
         elif card.repeats:
             repeats = pluralize(card.repeats, "repeat")
-            passing.append((case, f"the card was throttled at first; what counts is the measurement after {repeats}."))
-    yield from together("warn", lasting)
-    yield from together("info", passing)
+            told = f"the card was throttled at first; what counts is the measurement after {repeats}."
+            passing.append((case, told, {"repeats": card.repeats}))
+    yield from together(Code.GPU_THROTTLED, "warn", lasting)
+    yield from together(Code.GPU_THROTTLED_AT_FIRST, "info", passing)
 
 
 def shared(seen: Session) -> Iterator[Finding]:
@@ -46,7 +49,8 @@ def shared(seen: Session) -> Iterator[Finding]:
         (f"all {len(cases)}", "") if len(cases) == timed else (f"{len(cases)} of {timed}", describe_cases(cases))
     )
     rough = "take their times, memory and energy as rough" + (f": {where}" if where else "")
-    yield Finding("warn", f"Not alone on the card in {which} timings ({join_words(said, most=3)}), {rough}.")
+    sentence = f"Not alone on the card in {which} timings ({join_words(said, most=3)}), {rough}."
+    yield Finding(Code.GPU_SHARED, "warn", sentence, cases=ids(cases), data={"count": len(cases), "of": timed})
 
 
 def unhindered(seen: Session) -> Iterator[Finding]:
@@ -62,7 +66,9 @@ def unhindered(seen: Session) -> Iterator[Finding]:
     hottest = max((card.temperature_max_c for card in watched if card.temperature_max_c is not None), default=None)
     at_most = "" if hottest is None else f", at most {hottest:.0f} °C"
     told = f"{clocks} MHz{of_maximum}{at_most}"
-    yield Finding("info", f"No throttling and no other process was seen on the card in {where} timings: {told}.")
+    sentence = f"No throttling and no other process was seen on the card in {where} timings: {told}."
+    counts: Data = {"count": len(watched), "of": len(timed), "temperature_max_c": hottest}
+    yield Finding(Code.GPU_UNDISTURBED, "info", sentence, data=counts)
 
 
 def _span(values: Sequence[float]) -> str:

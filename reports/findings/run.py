@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from reports.analysis.cases import summarize, tolerance
+from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.phrases import describe_cases, gate_sentence
 from reports.analysis.tables import layers_text
-from reports.findings import gpu, timing
-from reports.findings.base import LEVELS, Finding, Session, together
+from reports.findings import data, gpu, timing
+from reports.findings.base import LEVELS, Code, Data, Finding, Session, ids, together
 from reports.record.schema import BASELINE_PRECISION, Row, Status, reaches
 from reports.record.store import last_session
 from reports.text.formatting import first_clause, first_line, gate_percent, join_words, pluralize
@@ -36,40 +36,49 @@ def find(rows: Sequence[Row], also: Sequence[Finding] = ()) -> list[Finding]:
 
 def _ending(seen: Session) -> Iterator[Finding]:
     if torn := [row["line"] for row in seen.rows if row["kind"] == "torn"]:
-        yield Finding("warn", f"The record was cut off in the middle of line {torn[0]}; that row is lost.")
+        sentence = f"The record was cut off in the middle of line {torn[0]}; that row is lost."
+        yield Finding(Code.RECORD_TORN, "warn", sentence, data={"line": torn[0]})
     end = next((row for row in reversed(seen.rows) if row["kind"] == "end"), None)
     if end is None:
-        yield Finding("fail", "This run did not finish: it shows what was measured before it stopped.")
+        sentence = "This run did not finish: it shows what was measured before it stopped."
+        yield Finding(Code.RUN_UNFINISHED, "fail", sentence)
         return
     status = end.get("exit_status")
     if status == INTERRUPTED:
-        yield Finding("warn", "This run was interrupted: it shows what was measured until then.")
+        sentence = "This run was interrupted: it shows what was measured until then."
+        yield Finding(Code.RUN_INTERRUPTED, "warn", sentence)
     elif status == INTERNAL_ERROR:
-        yield Finding("fail", "This run ended with an internal error of pytest: see the terminal's log.")
+        sentence = "This run ended with an internal error of pytest: see the terminal's log."
+        yield Finding(Code.RUN_INTERNAL_ERROR, "fail", sentence)
     elif status == NO_TESTS and seen.cases:
-        yield Finding("fail", "Nothing that was asked for can run on this machine.")
+        yield Finding(Code.MATRIX_NOTHING_RUNS, "fail", "Nothing that was asked for can run on this machine.")
     elif status == Status.SLOWER:
-        yield Finding("info", "This run ended with exit status 7: its history said that something became worse.")
+        sentence = "This run ended with exit status 7: its history said that something became worse."
+        yield Finding(Code.RUN_SLOWER, "info", sentence)
     elif status and not any(case.status in ("failed", "error") or case.problems for case in seen.cases):
-        yield Finding("fail", f"This run ended with exit status {status}, but no row says why: see the log.")
+        sentence = f"This run ended with exit status {status}, but no row says why: see the log."
+        yield Finding(Code.RUN_UNEXPLAINED, "fail", sentence, data={"exit_status": status})
 
 
 def _errors(seen: Session) -> Iterator[Finding]:
     """Crashes, and failures other than that of the accuracy gate."""
-    said = []
+    errors: list[tuple[CaseSummary, str, Data]] = []
+    failed: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
-        for question, outcome, reason in case.reasons():
+        for stage, outcome, reason in case.reasons():
+            told: Data = {"stage": stage, "reason": first_line(reason)}
             if outcome == "error":
-                said.append((case, f"the {question} question stopped with an error: {first_line(reason)}"))
-            elif outcome == "failed" and question != "accuracy":
-                said.append((case, f"the {question} question failed: {first_line(reason)}"))
-    yield from together("fail", said)
+                errors.append((case, f"the {stage} question stopped with an error: {first_line(reason)}", told))
+            elif outcome == "failed" and stage != "accuracy":
+                failed.append((case, f"the {stage} question failed: {first_line(reason)}", told))
+    yield from together(Code.STAGE_ERROR, "fail", errors)
+    yield from together(Code.STAGE_FAILED, "fail", failed)
 
 
 def _gate_failures(seen: Session) -> Iterator[Finding]:
-    said = []
+    said: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
-        if case.gate != "fail":
+        if case.gate != "fail" or data.implausible(case):
             continue
         text = f"fails its gate: {gate_sentence(case, seen.least)}; {gate_percent(seen.least)} is asked."
         ratio = case.metric.ratio if case.metric else None
@@ -77,18 +86,32 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
             text = f"fails its gate: {first_line(case.reason('accuracy'))}"
         elif ratio.high is not None and ratio.high >= seen.least:
             text += " The interval reaches the gate: more evaluation images would decide."
-        said.append((case, text))
-    yield from together("fail", said)
+        figures = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high} if ratio else {}
+        said.append((case, text, {**figures, "least": seen.least}))
+    yield from together(Code.GATE_FAILED, "fail", said)
 
 
 def _problems(seen: Session) -> Iterator[Finding]:
-    said = [(case, problem) for case in seen.cases for problem in case.problems]
-    yield from together("fail", said)
+    said: list[tuple[CaseSummary, str, Data]] = [(case, each, {}) for case in seen.cases for each in case.problems]
+    yield from together(Code.RECORD_INCONSISTENT, "fail", said)
+
+
+def _damaged(seen: Session) -> Iterator[Finding]:
+    """Values of the record that the reader had to leave out, each with where it stands and why."""
+    said: list[tuple[CaseSummary, str, Data]] = []
+    for case in seen.cases:
+        told = [f"{stage} {each}" for stage, answer in case.answers.items() for each in answer.dropped]
+        if told:
+            what = pluralize(len(told), "value")
+            are = "is" if len(told) == 1 else "are"
+            sentence = f"{what} of its record cannot be read and {are} left out: {join_words(told, most=3)}."
+            said.append((case, sentence, {"count": len(told)}))
+    yield from together(Code.RECORD_DAMAGED, "warn", said)
 
 
 def _silent_fp32(seen: Session) -> Iterator[Finding]:
     """An engine whose layers or notes say that it computes in FP32 although less was asked for."""
-    said = []
+    said: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
         if case.precision == BASELINE_PRECISION or "build" in case.failed_stages:  # then it was said as a failure
             continue
@@ -98,20 +121,23 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
         # "fp16 or int8": the engine may be either.
         computing = any(count for precision, count in layers.items() if case.precision in precision.split(" or "))
         if told:
-            said.append((case, f"{'only partly' if computing else 'not really'} {asked}: {first_line(told[0])}"))
+            how = "only partly" if computing else "not really"
+            said.append((case, f"{how} {asked}: {first_line(told[0])}", {"asked": asked}))
         elif layers and not computing:
-            said.append((case, f"not really {asked}: its layers compute in {layers_text(layers)}."))
-    yield from together("warn", said)
+            said.append((case, f"not really {asked}: its layers compute in {layers_text(layers)}.", {"asked": asked}))
+    yield from together(Code.PRECISION_NOT_AS_ASKED, "warn", said)
 
 
 def _not_certain(seen: Session) -> Iterator[Finding]:
     """Engines that pass, but might not on other images, beside what the same images say for certain of the others."""
     by_images: dict[int, list[str]] = {}
+    every_uncertain: list[CaseSummary] = []
     rest = False
     for model in dict.fromkeys(case.model for case in seen.cases):
         passed = [case for case in seen.cases if case.model == model and case.gate == "pass" and not case.is_baseline]
         uncertain = [case for case in passed if case.uncertain(seen.least)]
         rest = rest or len(uncertain) < len(passed)
+        every_uncertain += uncertain
         if uncertain:
             every = 1 < len(uncertain) == len(passed)
             images = uncertain[0].accuracy.evaluation_images or 0
@@ -120,16 +146,18 @@ def _not_certain(seen: Session) -> Iterator[Finding]:
         least = gate_percent(seen.least)
         said = "; ".join(f"{join_words(cases)} on {pluralize(images, 'image')}" for images, cases in by_images.items())
         others = " The other engines that pass are certain on the same images." if rest else ""
-        yield Finding("warn", f"Not certain to keep {least} (the interval reaches below it): {said}.{others}")
+        sentence = f"Not certain to keep {least} (the interval reaches below it): {said}.{others}"
+        counts: Data = {"count": len(every_uncertain), "least": seen.least}
+        yield Finding(Code.ACCURACY_UNCERTAIN, "warn", sentence, cases=ids(every_uncertain), data=counts)
 
 
 def _not_judged(seen: Session) -> Iterator[Finding]:
-    said = []
+    said: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
         if case.gate == "not judged" and not case.problems:
             reason = case.answers["accuracy"].reason or "accuracy was not judged"
-            said.append((case, first_line(reason)))
-    yield from together("info", said)
+            said.append((case, first_line(reason), {}))
+    yield from together(Code.ACCURACY_NOT_JUDGED, "info", said)
 
 
 def _did_not_run(seen: Session) -> Iterator[Finding]:
@@ -139,29 +167,35 @@ def _did_not_run(seen: Session) -> Iterator[Finding]:
         for reason in dict.fromkeys(first_clause(reason) for _, _, reason in case.reasons()):
             reasons[reason] = reasons.get(reason, 0) + 1
     if reasons:
-        idle = sum(not case.ran for case in seen.cases)
+        idle = [case for case in seen.cases if not case.ran]
         frequent = sorted(reasons, key=lambda reason: -reasons[reason])
         said = join_words((f"{reasons[reason]} ({reason})" for reason in frequent), most=5)
-        yield Finding("info", f"{pluralize(idle, 'case')} did not run: {said}.", place="unanswered")
+        sentence = f"{pluralize(len(idle), 'case')} did not run: {said}."
+        counts: Data = {"count": len(idle)}
+        yield Finding(Code.MATRIX_NOT_RUN, "info", sentence, cases=ids(idle), data=counts, place="unanswered")
 
 
 def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
     """The one good line, or why there is none. Only asked when no check found a failure."""
     if not any(case.ran for case in seen.cases):
-        yield Finding("warn", "Nothing was measured in this run.")
+        yield Finding(Code.RUN_NOTHING_MEASURED, "warn", "Nothing was measured in this run.")
     elif passed := [case for case in seen.cases if case.gate == "pass"]:
         kept = f"at least {gate_percent(seen.least)} of the FP32 baseline's accuracy"
         which = "The one judged case keeps" if len(passed) == 1 else f"All {len(passed)} judged cases keep"
-        yield Finding("ok", f"{nothing} {which} {kept}.")
+        judged: Data = {"judged": len(passed), "least": seen.least}
+        yield Finding(Code.RUN_NOTHING_FAILED, "ok", f"{nothing} {which} {kept}.", data=judged)
     else:
-        yield Finding("ok", f"{nothing} Accuracy was not judged in this run.")
+        sentence = f"{nothing} Accuracy was not judged in this run."
+        yield Finding(Code.RUN_NOTHING_FAILED, "ok", sentence, data={"judged": 0})
 
 
 CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _ending,
     _errors,
+    data.implausible_baseline,
     _gate_failures,
     _problems,
+    _damaged,
     timing.slower,
     _silent_fp32,
     timing.not_steady,
@@ -172,6 +206,8 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     gpu.shared,
     gpu.unhindered,
     timing.no_baseline,
+    data.labels_unused,
+    data.departures,
     _not_certain,
     _not_judged,
     _did_not_run,

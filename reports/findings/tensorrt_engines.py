@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from reports.analysis.cases import CaseSummary, reference_case
-from reports.analysis.suite_description import GENERATED, generated
 from reports.analysis.timing_quality import gpu_contended, unreliable
+from reports.description.suite_description import GENERATED, generated
 from reports.findings.base import Session
 from reports.record.results import BuildResult, Ratio
 from reports.record.schema import BASELINE_BACKEND

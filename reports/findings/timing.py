@@ -1,11 +1,11 @@
 """What the timings of a session prove and what they do not, as sentences of the verdict."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reports.analysis.cases import CaseSummary, reference_case
 from reports.analysis.phrases import describe_cases
 from reports.analysis.timing_quality import moved, shorter_end_to_end, unreliable, unsteady
-from reports.findings.base import Finding, Session
+from reports.findings.base import Code, Data, Finding, Session, ids
 from reports.record.ratio import speed_ratio
 from reports.record.results import Ratio
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION
@@ -23,12 +23,12 @@ def slower(seen: Session) -> Iterator[Finding]:
 
     What is only seen through a timing that is rough is told as unclear, with its figure.
     """
-    lost: dict[tuple[str, str, str], dict[str, list[tuple[str, int]]]] = {}
-    unclear: dict[str, list[str]] = {}
+    lost: dict[tuple[str, str, str], list[tuple[CaseSummary, Ratio]]] = {}
+    unclear: dict[str, list[tuple[CaseSummary, str]]] = {}
     for case in seen.cases:
         if case.precision == BASELINE_PRECISION or case.latency is None:
             continue
-        doubt = ("", "")
+        doubt: tuple[str, str] | None = None
         for backend in dict.fromkeys((case.backend, BASELINE_BACKEND)):
             reference = reference_case(case, seen.cases, backend)
             ratio = (
@@ -43,22 +43,32 @@ def slower(seen: Session) -> Iterator[Finding]:
             less = most < 1
             uncertain = most >= BEYOND_DOUBT and (unreliable(case) or unreliable(reference))
             if less and not uncertain:
-                engines = lost.setdefault((case.model, case.precision.upper(), against), {})
-                engines.setdefault(case.backend, []).append((times(ratio.value), case.batch))
-                doubt = ("", "")
+                lost.setdefault((case.model, case.precision.upper(), against), []).append((case, ratio))
+                doubt = None
                 break
-            if not doubt[0] and (less or (ratio.low is not None and ratio.low <= 1)):
+            if not doubt and (less or (ratio.low is not None and ratio.low <= 1)):
                 doubt = (against, _figure(case, ratio, uncertain))
-        if doubt[0]:
-            unclear.setdefault(doubt[0], []).append(doubt[1])
-    for (model, precision, against), engines in lost.items():
-        said = [
-            f"{engine} {join_words(ratio for ratio, _ in found)} (batch {join_words(batch for _, batch in found)})"
-            for engine, found in engines.items()
-        ]
-        yield Finding("warn", f"{model}: {precision} is slower than {against} on this machine: {join_words(said)}.")
+        if doubt:
+            unclear.setdefault(doubt[0], []).append((case, doubt[1]))
+    for (model, precision, against), found in lost.items():
+        sentence = f"{model}: {precision} is slower than {against} on this machine: {_by_engine(found)}."
+        ratios: Data = {case.id: ratio.value for case, ratio in found}
+        yield Finding(Code.PRECISION_SLOWER, "warn", sentence, cases=ids(case for case, _ in found), data=ratios)
     for against, figures in unclear.items():
-        yield Finding("info", f"No clear gain over {against}: {join_words(figures, most=MOST_NAMED)}.")
+        sentence = f"No clear gain over {against}: {join_words((words for _, words in figures), most=MOST_NAMED)}."
+        about = ids(case for case, _ in figures)
+        yield Finding(Code.PRECISION_NO_CLEAR_GAIN, "info", sentence, cases=about, data={"against": against})
+
+
+def _by_engine(found: Sequence[tuple[CaseSummary, Ratio]]) -> str:
+    """`onnxruntime 0.62× and 0.70× (batch 1 and 8)`."""
+    engines: dict[str, list[tuple[str, int]]] = {}
+    for case, ratio in found:
+        engines.setdefault(case.backend, []).append((times(ratio.value), case.batch))
+    return join_words(
+        f"{engine} {join_words(ratio for ratio, _ in each)} (batch {join_words(batch for _, batch in each)})"
+        for engine, each in engines.items()
+    )
 
 
 def _figure(case: CaseSummary, ratio: Ratio, uncertain: bool) -> str:
@@ -74,7 +84,7 @@ def not_steady(seen: Session) -> Iterator[Finding]:
     timed = [case for case in seen.cases if case.latency]
     if found := [case for case in timed if unsteady(case)]:
         what = f"{len(found)} of {pluralize(len(timed), 'timing')} did not become steady, take them as rough"
-        yield Finding("warn", f"{what}: {describe_cases(found)}.")
+        yield _counted(Code.TIMING_UNSTEADY, "warn", f"{what}: {describe_cases(found)}.", found, timed)
 
 
 def moving(seen: Session) -> Iterator[Finding]:
@@ -82,7 +92,8 @@ def moving(seen: Session) -> Iterator[Finding]:
     timed = [case for case in seen.cases if case.latency]
     if found := [case for case in timed if not unsteady(case) and moved(case)]:
         what = f"{len(found)} of {pluralize(len(timed), 'timing')} moved or spread while they were measured"
-        yield Finding("warn", f"{what}, take them as rough: {describe_cases(found, most=MOST_NAMED)}.")
+        said = f"{what}, take them as rough: {describe_cases(found, most=MOST_NAMED)}."
+        yield _counted(Code.TIMING_MOVED, "warn", said, found, timed)
 
 
 def launch_bound(seen: Session) -> Iterator[Finding]:
@@ -95,7 +106,8 @@ def launch_bound(seen: Session) -> Iterator[Finding]:
         are = "is" if len(found) == 1 else "are"
         why = "the card waits for its host, and the speed is the host's; a CUDA graph launches at once"
         where = "" if known else f": {describe_cases(found, most=MOST_NAMED)}"
-        yield Finding("info", f"{which} {are} bound by the launches ({why}){where}.")
+        said = f"{which} {are} bound by the launches ({why}){where}."
+        yield _counted(Code.TIMING_LAUNCH_BOUND, "info", said, found, timed)
 
 
 def impossible(seen: Session) -> Iterator[Finding]:
@@ -105,17 +117,25 @@ def impossible(seen: Session) -> Iterator[Finding]:
             f"{pluralize(len(found), 'timing')} {'is' if len(found) == 1 else 'are'} shorter with copies than without"
         )
         why = "bound by the host's launches, whose level moved meanwhile: read both as rough"
-        yield Finding("warn", f"{what} ({why}): {describe_cases(found, most=MOST_NAMED)}.")
+        said = f"{what} ({why}): {describe_cases(found, most=MOST_NAMED)}."
+        yield _counted(
+            Code.TIMING_SHORTER_WITH_COPIES, "warn", said, found, [each for each in seen.cases if each.latency]
+        )
 
 
 def no_baseline(seen: Session) -> Iterator[Finding]:
     """Cases without a speed-up, because what it would be over is missing or not what it should be."""
     unsound = {(case.model, case.batch) for case in seen.cases if case.is_baseline and not case.sound}
-    missing: dict[tuple[str, str], list[int]] = {}
+    missing: dict[tuple[str, str], list[CaseSummary]] = {}
     for case in seen.cases:
         if case.latency and not reference_case(case, seen.cases, BASELINE_BACKEND):
             why = "cannot be trusted" if (case.model, case.batch) in unsound else "was not timed"
-            missing.setdefault((case.model, why), []).append(case.batch)
-    for (model, why), batches in missing.items():
-        where = f"{model}, batch {join_words(dict.fromkeys(batches))}"
-        yield Finding("warn", f"{where}: no speed-up, because {BASELINE} {why} in this run.")
+            missing.setdefault((case.model, why), []).append(case)
+    for (model, why), cases in missing.items():
+        where = f"{model}, batch {join_words(dict.fromkeys(case.batch for case in cases))}"
+        sentence = f"no speed-up, because {BASELINE} {why} in this run."
+        yield Finding(Code.BASELINE_MISSING, "warn", sentence, where, ids(cases))
+
+
+def _counted(code: Code, level: str, sentence: str, found: Sequence[CaseSummary], of: Sequence[CaseSummary]) -> Finding:
+    return Finding(code, level, sentence, cases=ids(found), data={"count": len(found), "of": len(of)})

@@ -5,14 +5,43 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from reports.errors import ReportError
 from reports.record.files import write_atomically
 
 SCHEMA = 1
 
 
-def read_lines(path: Path) -> list[dict[str, Any]] | str:
-    """The lines of a history, or in words why it is none.
+class NotHistoryError(Exception):
+    """A file that is no history; the message says in words why."""
+
+
+class Head(msgspec.Struct, tag_field="kind", tag="history"):
+    """The first line: what the file is, and of which device and driver."""
+
+    schema: int
+    device: str
+    driver: str
+
+
+class SessionLine(msgspec.Struct, tag_field="kind", tag="session"):
+    """A session: when it was, and everything that may have moved its figures."""
+
+    session: str
+    at: str
+    environment: dict[str, Any]
+
+
+class CaseLine(msgspec.Struct, tag_field="kind", tag="case"):
+    """A case of a session; its figures are what `reports.history.store.COLUMNS` names."""
+
+    session: str
+    case: str
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a history. Raises `NotHistoryError` where it is none.
 
     The program replaces the file as a whole and ends every line: what ends in the middle of one was cut by
     something else, and more than that line may be gone. Going on from there would lose nights without a word.
@@ -21,30 +50,23 @@ def read_lines(path: Path) -> list[dict[str, Any]] | str:
     lines: list[dict[str, Any]] = []
     for index, part in enumerate(parts, start=1):
         try:
-            line = json.loads(part)
-        except ValueError:
-            line = None
-        if fault := _fault(line, first=index == 1):
-            return f"line {index}: {fault}"
-        lines.append(line)
+            lines.append(_line(part, first=index == 1))
+        except ValueError as fault:  # no JSON, or no line of a history (msgspec.ValidationError)
+            raise NotHistoryError(f"line {index}: {fault}") from None
     if rest:
-        return f"line {len(lines) + 1}: cut off"
-    return lines or "it is empty"
+        raise NotHistoryError(f"line {len(lines) + 1}: cut off")
+    if not lines:
+        raise NotHistoryError("it is empty")
+    return lines
 
 
-def _fault(line: Any, *, first: bool) -> str:
-    if not isinstance(line, Mapping):
-        return "it is no JSON object"
-    if first:
-        if line.get("kind") != "history" or not all(isinstance(line.get(key), str) for key in ("device", "driver")):
-            return "it does not say that this is a history, and of which device and driver"
-        return "" if line.get("schema") == SCHEMA else f"schema {line.get('schema')!r}, this version reads {SCHEMA}"
-    if line.get("kind") not in ("session", "case") or not isinstance(line.get("session"), str):
-        return "it is neither a session nor a case"
-    if line["kind"] == "session":
-        whole = isinstance(line.get("environment"), dict) and isinstance(line.get("at"), str)
-        return "" if whole else "its session lacks the time or the environment"
-    return "" if isinstance(line.get("case"), str) else "its case has no name"
+def _line(part: bytes, *, first: bool) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(part)
+    if not first:
+        msgspec.convert(line, SessionLine | CaseLine)
+    elif (schema := msgspec.convert(line, Head).schema) != SCHEMA:
+        raise ValueError(f"schema {schema!r}, this version reads {SCHEMA}")
+    return line
 
 
 def replace_file(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:

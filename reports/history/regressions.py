@@ -15,7 +15,7 @@ Line = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Watched:
+class TrackedMetric:
     """One figure that is watched: where it stands in the history, which way is worse, how much worse matters.
 
     `least` is a share of the old level (`log`) or a difference; a history may have others for some of its cases
@@ -31,25 +31,25 @@ class Watched:
     interval: tuple[str, str] | None = None
 
 
-def _latency(name: str, clock: str, trusted: str) -> Watched:
+def _latency(name: str, clock: str, trusted: str) -> TrackedMetric:
     # 3 %: the spread of medians between runs is to stay within 2 % on a quiet card. Less than 3 % is not told
     # from that in three nights; more would let two losses of 3 % pass.
     column = f"{clock}_p50"
-    return Watched(name, f"{column}_ms", trusted, True, 0.03, interval=(f"{column}_low_ms", f"{column}_high_ms"))
+    return TrackedMetric(name, f"{column}_ms", trusted, True, 0.03, interval=(f"{column}_low_ms", f"{column}_high_ms"))
 
 
-WATCHED = (
+TRACKED = (
     # Two clocks are two figures: device time and end-to-end latency are never compared.
     _latency("device time", "device", "trusted_speed"),
     _latency("end-to-end latency", "end_to_end", "trusted_end_to_end"),
     # Half a point is a quarter of the 2 % that the gate allows: three such steps are seen before the gate closes.
-    Watched("accuracy ratio", "accuracy_ratio", "trusted", False, 0.005, log=False),
+    TrackedMetric("accuracy ratio", "accuracy_ratio", "trusted", False, 0.005, log=False),
     # Builds time kernels against each other on a host with other work: a quarter is outside of that. Cached
     # builds have no figure. A build that finds tactic timings of earlier builds takes a fraction of a first one.
-    Watched("build seconds", "build_seconds", "trusted", True, 0.25),
-    Watched("build seconds with known timings", "known_timings_build_seconds", "trusted", True, 0.25),
+    TrackedMetric("build seconds", "build_seconds", "trusted", True, 0.25),
+    TrackedMetric("build seconds with known timings", "known_timings_build_seconds", "trusted", True, 0.25),
     # Two builds of one network may choose kernels of other sizes; weights in another precision change far more.
-    Watched("size", "size_bytes", "trusted", True, 0.05),
+    TrackedMetric("size", "size_bytes", "trusted", True, 0.05),
 )
 
 
@@ -78,7 +78,7 @@ class Verdict:
     now: float | None = None
 
 
-def verdicts(history: pd.DataFrame, watched: tuple[Watched, ...] = WATCHED) -> list[Verdict]:
+def verdicts(history: pd.DataFrame, watched: tuple[TrackedMetric, ...] = TRACKED) -> list[Verdict]:
     """For each device, case and figure of a `reports.history.store.load` frame: what is worse now than it was.
 
     The latest confirmed step for the worse from which the figure has not come back; else an unclear last step or
@@ -88,7 +88,9 @@ def verdicts(history: pd.DataFrame, watched: tuple[Watched, ...] = WATCHED) -> l
     return verdicts_of(lines_by_case(history), watched)
 
 
-def verdicts_of(cases: Mapping[tuple[str, str], list[Line]], watched: tuple[Watched, ...] = WATCHED) -> list[Verdict]:
+def verdicts_of(
+    cases: Mapping[tuple[str, str], list[Line]], watched: tuple[TrackedMetric, ...] = TRACKED
+) -> list[Verdict]:
     """The same for the lines of `lines_by_case`."""
     found = (_verdict(*names, lines, figure) for names, lines in cases.items() for figure in watched)
     return [verdict for verdict in found if verdict]
@@ -106,14 +108,14 @@ def lines_by_case(history: pd.DataFrame) -> dict[tuple[str, str], list[Line]]:
     return cases
 
 
-def _for_case(figure: Watched, nights: Sequence[Mapping[str, Any]]) -> Watched:
+def _for_case(figure: TrackedMetric, nights: Sequence[Mapping[str, Any]]) -> TrackedMetric:
     """The figure with the threshold that the history has for this case, if it has one."""
     own = nights[-1].get("thresholds") if nights else None
-    least = own.get(figure.column) if isinstance(own, Mapping) else None
+    least = own.get(figure.column) if own else None
     return figure if least is None else replace(figure, least=least)
 
 
-def _verdict(device: str, case: str, nights: list[Line], figure: Watched) -> Verdict | None:
+def _verdict(device: str, case: str, nights: list[Line], figure: TrackedMetric) -> Verdict | None:
     figure = _for_case(figure, nights)
     values = [measured(night, figure) for night in nights]
     told = look(nights, figure)
@@ -136,12 +138,12 @@ def _verdict(device: str, case: str, nights: list[Line], figure: Watched) -> Ver
     return None
 
 
-def _of_step(kind: str, device: str, case: str, nights: list[Line], figure: Watched, step: Step) -> Verdict:
+def _of_step(kind: str, device: str, case: str, nights: list[Line], figure: TrackedMetric, step: Step) -> Verdict:
     sides = between(nights[step.last_good], nights[step.first_bad])
     return Verdict(kind, device, case, figure.name, step.change, step.low, step.high, step.nights, step.why, *sides)
 
 
-def look(nights: Sequence[Mapping[str, Any]], figure: Watched) -> Steps:
+def look(nights: Sequence[Mapping[str, Any]], figure: TrackedMetric) -> Steps:
     """The levels, steps and drifts of one figure over the lines of one case, oldest first."""
     figure = _for_case(figure, nights)
     values = [measured(night, figure) for night in nights]
@@ -176,10 +178,10 @@ def _night(line: Mapping[str, Any]) -> dict[str, str]:
 
 def absent(value: Any) -> bool:
     """Whether a frame holds nothing there. `pandas.isna` says the same, twenty times slower for one value."""
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    return value is None or value is pd.NA or value != value  # noqa: PLR0124 - NaN
 
 
-def measured(night: Mapping[str, Any], figure: Watched) -> float | None:
+def measured(night: Mapping[str, Any], figure: TrackedMetric) -> float | None:
     """A line's figure; None where there is none, or none to be trusted."""
     value, trusted = night[figure.column], night[figure.trusted]
     if absent(value) or absent(trusted) or not trusted or (figure.log and value <= 0):
@@ -188,7 +190,7 @@ def measured(night: Mapping[str, Any], figure: Watched) -> float | None:
 
 
 def _spreads(
-    nights: Sequence[Mapping[str, Any]], values: list[float | None], figure: Watched
+    nights: Sequence[Mapping[str, Any]], values: list[float | None], figure: TrackedMetric
 ) -> list[float | None] | None:
     """Each night's own relative standard error, from its 95 % interval (3.92 of them wide)."""
     if figure.interval is None:
@@ -200,16 +202,16 @@ def _spreads(
     ]
 
 
-def _size(change: float, figure: Watched) -> float:
+def _size(change: float, figure: TrackedMetric) -> float:
     """A change's size as `least` has it, the same for a gain and a loss."""
     return math.expm1(abs(math.log(change))) if figure.log else abs(change)
 
 
-def _worse(change: float, figure: Watched) -> bool:
+def _worse(change: float, figure: TrackedMetric) -> bool:
     return (change > (1.0 if figure.log else 0.0)) == figure.more_is_worse
 
 
-def _since(told: Steps, step: Step, figure: Watched) -> float:
+def _since(told: Steps, step: Step, figure: TrackedMetric) -> float:
     """The newest level against the one before the step."""
     before = next(level.value for level in told.levels if level.first <= step.last_good <= level.last)
     now = told.levels[-1].value

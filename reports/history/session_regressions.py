@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from reports.errors import ReportError
-from reports.history.regressions import WATCHED, Verdict, between, measured, verdicts
+from reports.history.regressions import TRACKED, Verdict, between, measured, verdicts
 from reports.text.formatting import THIN_SPACE, first_line, join_words
 
 ANSWERED = ("passed", "failed")
-FIGURES = {figure.name: figure for figure in WATCHED}
+FIGURES = {figure.name: figure for figure in TRACKED}
 KINDS = {"confirmed": "regression", "unclear": "unclear", "drift": "drift"}
 # How one says that a figure is worse than it was.
 WORSE = {
@@ -30,7 +30,7 @@ COMMIT_CHARACTERS = 7  # as git abbreviates
 class Regression:
     """One thing that is worse than in earlier nights, or may be.
 
-    `kind` is "regression", "vanished", "drift" or "unclear"; `figure` one of `nights.WATCHED`, or "answer" for a
+    `kind` is "regression", "vanished", "drift" or "unclear"; `figure` one of `regressions.TRACKED`, or "answer" for a
     case that gave one and now gives none.
     """
 

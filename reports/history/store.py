@@ -18,9 +18,10 @@ from filelock import FileLock
 from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.timing_quality import SHORTER, caveats
 from reports.errors import ReportError
-from reports.history.file_format import SCHEMA, read_lines, replace_file, set_aside
+from reports.history.file_format import SCHEMA, NotHistoryError, read_lines, replace_file, set_aside
 from reports.history.thresholds import read_thresholds
 from reports.record.schema import Row
+from reports.record.session import read_environment, read_settings, read_suite
 from reports.record.store import last_session
 
 SUFFIX = ".history.jsonl"
@@ -74,9 +75,10 @@ def append(folder: str | os.PathLike[str], rows: Sequence[Row]) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            known = read_lines(path) if path.exists() else [head]
-            if isinstance(known, str):
-                raise set_aside(path, known)
+            try:
+                known = read_lines(path) if path.exists() else [head]
+            except NotHistoryError as fault:
+                raise set_aside(path, str(fault)) from None
             new = [line for line in own if line not in known]
             if new:
                 replace_file(path, [*known, *new])
@@ -103,10 +105,10 @@ def load(folder: str | os.PathLike[str]) -> pd.DataFrame:
             lines = read_lines(path)
         except OSError as error:
             raise ReportError(f"{path}: cannot read the history: {error}", hint="make it readable") from error
-        if isinstance(lines, str):
+        except NotHistoryError as fault:
             raise ReportError(
-                f"{path}: not a history of this suite: {lines}", hint="move the file away, or restore an older copy"
-            )
+                f"{path}: not a history of this suite: {fault}", hint="move the file away, or restore an older copy"
+            ) from None
         device, sessions = lines[0]["device"], {line["session"]: line for line in lines if line["kind"] == "session"}
         for line in lines:
             if line["kind"] == "case" and line["session"] in sessions:
@@ -131,20 +133,17 @@ def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
     session = next((row for row in last_session(list(rows)) if row["kind"] == "session"), None)
     if session is None:
         raise ReportError("these rows hold no session", hint="give the rows of a benchmark record")
-    found = session["environment"]
-    card = found.get("card") if isinstance(found.get("card"), dict) else {}
-    on_card = str(session["settings"].get("device", "")).lower() != "cpu" and found.get("gpu")
-    device, driver = str(found["gpu"] if on_card else found.get("cpu") or "cpu"), ""
-    if on_card:
-        driver = str((card or {}).get("driver") or "")
+    found = read_environment(session["environment"])
+    gpu = found.gpu if read_settings(session).on_gpu else None
+    device, driver = gpu or found.cpu or "cpu", (found.card.driver or "") if gpu else ""
     # What stands on every line of a file must not differ between the sessions of one night's shards.
     return [
-        {"kind": "history", "schema": SCHEMA, "device": device, "driver": driver or ("unknown" if on_card else "cpu")},
+        {"kind": "history", "schema": SCHEMA, "device": device, "driver": driver or ("unknown" if gpu else "cpu")},
         {
             "kind": "session",
             "session": session["session"],
             "at": session["at"],
-            "commit": found.get("commit"),
+            "commit": found.commit,
             "environment": _environment(session, driver),
         },
         *(_case_line(session["session"], case) for case in summarize(rows)),
@@ -153,13 +152,10 @@ def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _environment(session: Row, driver: str) -> dict[str, str]:
     """Everything beside the commit that may move a figure, name by name: versions, driver, weights."""
-    found = session["environment"]
-    packages = found.get("packages")
-    named = dict(packages) if isinstance(packages, dict) else {}
-    named |= {name: found.get(name) for name in ("python", "platform", "cpu", "cores")} | {"driver": driver}
-    for name, part in session["suite"].items():
-        if isinstance(part, dict) and part.get("sha256"):
-            named[f"{name} weights"] = str(part["sha256"])[:12]
+    found = read_environment(session["environment"])
+    named: dict[str, Any] = {**found.packages, "driver": driver}
+    named |= {name: getattr(found, name) for name in ("python", "platform", "cpu", "cores")}
+    named |= {f"{name} weights": part.sha256[:12] for name, part in read_suite(session["suite"]).items() if part.sha256}
     return {name: str(value) for name, value in sorted(named.items()) if value}
 
 

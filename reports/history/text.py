@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.history.regressions import WATCHED, Watched, lines_by_case, look, measured, verdicts_of
+from reports.history.regressions import TRACKED, TrackedMetric, lines_by_case, look, measured, verdicts_of
 from reports.history.session_regressions import KINDS, sentence
 from reports.text.formatting import MISSING, first_line, percent, pluralize, significant, size
 
@@ -27,7 +27,7 @@ def history_table(history: pd.DataFrame, part: str = "") -> str:
     lines: list[str] = []
     for (device, case), ordered in cases.items():
         rows: list[tuple[str, ...]] = []
-        for figure in WATCHED:
+        for figure in TRACKED:
             verdict = said.get((device, case, figure.name))
             told = f"{KINDS[verdict.kind]}: {sentence(verdict)}" if verdict else MISSING
             rows += _row(ordered, figure, told)
@@ -35,7 +35,7 @@ def history_table(history: pd.DataFrame, part: str = "") -> str:
     return "\n".join(lines)
 
 
-def _row(nights: Sequence[Mapping[str, Any]], figure: Watched, told: str) -> Iterator[tuple[str, ...]]:
+def _row(nights: Sequence[Mapping[str, Any]], figure: TrackedMetric, told: str) -> Iterator[tuple[str, ...]]:
     values = [value for night in nights if (value := measured(night, figure)) is not None]
     if values:
         level = look(nights, figure).levels[-1].value
@@ -59,7 +59,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(["", name.ljust(widths[0]), *cells, told])
 
 
-def shown(figure: Watched, value: float) -> str:
+def shown(figure: TrackedMetric, value: float) -> str:
     """A figure in its unit: 2.01 ms, 10.4 MB, 12.5 s, 99.6 %."""
     if figure.column.endswith("_ms"):
         return f"{significant(value)} ms"

@@ -7,7 +7,7 @@
     accuracy = 0.01     # a difference of the ratio to the baseline: 0.01 is one point
 
 A table's name is a pattern of case ids (`*`, `?`, `[…]`, as a shell has them). Where several fit a case, the last one
-that names a figure decides it; what none names keeps the suite's own threshold (`reports.history.regressions.WATCHED`).
+that names a figure decides it; what none names keeps the suite's own threshold (`reports.history.regressions.TRACKED`).
 """
 
 import os

@@ -1,7 +1,9 @@
 """Why a case has the figures that it has: what its rows say beyond the tables, in words and one small picture."""
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from markupsafe import Markup
 
@@ -106,12 +108,15 @@ def _why(case: CaseSummary, anchor: str) -> Why:
 def _processes(case: CaseSummary) -> str:
     """The medians of the processes that timed a case, where there were several."""
     speed = case.speed
-    known = [milliseconds(each.p50_ms) for each in speed.processes if each.p50_ms is not None]
-    if len(known) < 2:
+    medians = [each.p50_ms for each in speed.processes if each.p50_ms is not None]
+    if len(medians) < 2 or case.latency is None:
         return ""
+    # Records of 2026 took the mean, which is the same of two.
+    counts = "median" if math.isclose(median(medians), case.latency.p50_ms, rel_tol=1e-6) else "mean"
+    known = [milliseconds(each) for each in medians]
     of_first = ["clocks and energy"] if speed.gpu else []
     of_first = ["samples", *of_first] if speed.samples_ms else of_first
-    apart = f"timed in {len(known)} processes, which had medians of {join_words(known)}: their mean counts"
+    apart = f"timed in {len(known)} processes, which had medians of {join_words(known)}: their {counts} counts"
     return sentence(f"{apart}. {', '.join(of_first).capitalize()} are those of the first" if of_first else apart)
 
 

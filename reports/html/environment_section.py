@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from reports.record.notices import read_notices
 from reports.record.schema import Row
+from reports.record.session import read_environment
 from reports.text.formatting import MISSING, THIN_SPACE, significant, size
 
 # The ends of names under which a record keeps a figure, and how the figure is then written.
@@ -18,24 +20,29 @@ ONE_FOLDER = ("onnxruntime", "onnxruntime-gpu")
 
 def in_words(value: Any) -> Any:
     """A recorded value for a reader: keys as words, figures with their units, a dash for what is empty."""
-    if isinstance(value, Mapping):
-        return {words: told for key, item in value.items() for words, told in [_fact(str(key), item)]}
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return MISSING if value is None or value in ("", [], {}) else value
+    match value:
+        case None | "" | [] | {} if not value:
+            return MISSING
+        case Mapping():
+            return {words: told for key, item in value.items() for words, told in [_fact(str(key), item)]}
+        case bool():
+            return "yes" if value else "no"
+    return value
 
 
 def _fact(key: str, value: Any) -> tuple[str, Any]:
+    if key == "notices":
+        return "data", [notice.sentence for notice in read_notices({key: value})] or "as it should be"
     for end, shown in UNITS.items():
-        if key.endswith(end) and isinstance(value, int | float) and not isinstance(value, bool):
+        if key.endswith(end) and type(value) in (int, float):
             return key.removesuffix(end).replace("_", " "), shown(value)
     return key.replace("_", " "), in_words(value)
 
 
 def doubts(session: Row) -> Iterator[str]:
     """What makes the record itself uncertain, as sentences."""
-    packages = session["environment"].get("packages")
-    if isinstance(packages, Mapping) and all(packages.get(name) for name in ONE_FOLDER):
+    packages = read_environment(session["environment"]).packages
+    if all(packages.get(name) for name in ONE_FOLDER):
         versions = " and ".join(f"{name} {packages[name]}" for name in ONE_FOLDER)
         yield (
             f"{versions} are both installed. They share one folder, so that the one installed last ran, whichever "

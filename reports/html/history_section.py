@@ -9,7 +9,7 @@ from markupsafe import Markup
 from reports.analysis.cases import CaseSummary
 from reports.charts.trend import Axis, picture
 from reports.history.change_points import Step, Steps
-from reports.history.regressions import Line, Watched, between, lines_by_case, look, measured
+from reports.history.regressions import Line, TrackedMetric, between, lines_by_case, look, measured
 from reports.history.session_regressions import ANSWERED, FIGURES, Regression, short_commit, until
 from reports.history.text import shown
 from reports.text.formatting import MISSING, THIN_SPACE, join_words, pluralize
@@ -139,7 +139,7 @@ def _axis(nights: Sequence[Night]) -> Axis:
     )
 
 
-def _figures(lines: Sequence[Line]) -> Iterator[Watched]:
+def _figures(lines: Sequence[Line]) -> Iterator[TrackedMetric]:
     """What a case's pictures show: its latency, by the card's clock where that is known, and its accuracy."""
     clock = next((name for name in CLOCKS if any(measured(line, FIGURES[name]) is not None for line in lines)), None)
     for name in (clock, "accuracy ratio"):
@@ -162,7 +162,7 @@ def _case(
     )
 
 
-def _cell(line: Line, figure: Watched) -> str:
+def _cell(line: Line, figure: TrackedMetric) -> str:
     """A night's figure; without one to be trusted, what became of the case."""
     value = measured(line, figure)
     if value is not None:
@@ -173,7 +173,7 @@ def _cell(line: Line, figure: Watched) -> str:
     return f"{shown(figure, float(line[figure.column]))}, not trusted"
 
 
-def _trace(case: CaseSummary, lines: Sequence[Line], figure: Watched, axis: Axis, *, draw: bool) -> Trace:
+def _trace(case: CaseSummary, lines: Sequence[Line], figure: TrackedMetric, axis: Axis, *, draw: bool) -> Trace:
     told = look(lines, figure)
     sessions = [str(line["session"]) for line in lines]
     values = [measured(line, figure) for line in lines]
@@ -187,7 +187,7 @@ def _trace(case: CaseSummary, lines: Sequence[Line], figure: Watched, axis: Axis
     return Trace(figure.name, shown(figure, level.value), shown(figure, latest), text, chart)
 
 
-def _text(figure: Watched, told: Steps, lines: Sequence[Line], axis: Axis) -> str:
+def _text(figure: TrackedMetric, told: Steps, lines: Sequence[Line], axis: Axis) -> str:
     """The level, since when, and the steps within the nights that are shown."""
     level = told.levels[-1]
     count = sum(measured(line, figure) is not None for line in lines[level.first : level.last + 1])
@@ -199,12 +199,12 @@ def _text(figure: Watched, told: Steps, lines: Sequence[Line], axis: Axis) -> st
     return "; ".join(parts) + "."
 
 
-def _step_text(step: Step, figure: Watched, lines: Sequence[Line]) -> str:
+def _step_text(step: Step, figure: TrackedMetric, lines: Sequence[Line]) -> str:
     day = str(lines[step.first_bad]["at"])[:10]
     sure = "confirmed" if step.confirmed else f"unclear: {step.why}"
     return f"{_change(step.change, figure)} on {day} ({sure})"
 
 
-def _change(change: float, figure: Watched) -> str:
+def _change(change: float, figure: TrackedMetric) -> str:
     amount = 100 * (change - 1 if figure.log else change)
     return f"{amount:+.1f}{THIN_SPACE}%" if figure.log else f"{amount:+.1f} points"

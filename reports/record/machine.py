@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.record.schema import Row
+from reports.record.session import read_environment, read_settings
 
 
 def what_decides(environment: Mapping[str, Any], card: bool) -> dict[str, Any]:
@@ -11,18 +12,15 @@ def what_decides(environment: Mapping[str, Any], card: bool) -> dict[str, Any]:
 
     `card` says whether the run measures on one; on a CPU its name and cores count.
     """
-    facts = {name: environment.get(name) for name in ("commit", "gpu")}
-    if card and environment.get("gpu"):
-        facts["driver"] = _mapping(environment.get("card")).get("driver")
+    known = read_environment(environment)
+    facts: dict[str, Any] = {"commit": known.commit, "gpu": known.gpu}
+    if card and known.gpu:
+        facts["driver"] = known.card.driver
     else:
-        facts |= {name: environment.get(name) for name in ("cpu", "cores")}
-    return facts | {f"package {name}": found for name, found in _mapping(environment.get("packages")).items()}
+        facts |= {"cpu": known.cpu, "cores": known.cores}
+    return facts | {f"package {name}": version for name, version in known.packages.items()}
 
 
 def on_card(session: Row) -> bool:
     """Whether this session was asked to measure on a card."""
-    return str(session["settings"].get("device", "")).lower() != "cpu"
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return read_settings(session).on_gpu

@@ -12,6 +12,7 @@ from typing import Any
 from reports.errors import ReportError
 from reports.record.machine import on_card, what_decides
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, EndRow, Row, Status
+from reports.record.session import read_suite
 from reports.record.store import last_session
 
 # What may differ between shards: which part it is, and where things lie.
@@ -96,7 +97,7 @@ def _shard(number: int, record: Sequence[Row]) -> _Shard:
     if not rows:
         raise ReportError(f"record {number} holds no session", hint="give the rows of a benchmark run, all of them")
     asked = rows[0]["settings"].get("shard")
-    found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", asked) if isinstance(asked, str) else None
+    found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", str(asked))
     if not found or int(found[1]) > int(found[2]):
         raise ReportError(
             f"record {number} (session {rows[0]['session']}) is not a shard: its setting `shard` is {asked!r}",
@@ -146,5 +147,5 @@ def _facts(session: Row) -> dict[str, Any]:
     facts = {f"setting {name}": value for name, value in settings.items() if name not in FREE}
     facts |= what_decides(environment, on_card(session))
     facts["suite"] = suite.get("name")
-    weights = {name: part["sha256"] for name, part in suite.items() if isinstance(part, Mapping) and part.get("sha256")}
-    return facts | {f"{name} weights": digest for name, digest in weights.items()}
+    weights = {f"{name} weights": part.sha256 for name, part in read_suite(suite).items() if part.sha256}
+    return facts | weights

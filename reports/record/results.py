@@ -20,11 +20,10 @@ and named with its reason; the rest of the row counts. A record of an earlier ve
 in microseconds and its types are ordinary annotations.
 """
 
-import math
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeGuard, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -324,7 +323,7 @@ class AccuracyResult(Result, frozen=True, kw_only=True):
     """Every metric with its ratio, and the sets it was measured on.
 
     `judged` is False for a network that has no accuracy (untrained weights). `details` are further facts for a reader.
-    `small_set`: an interval reaches across the gate.
+    `small_set`: an interval reaches across the gate. `implausible_baseline` says why the baseline is no yardstick.
     """
 
     STAGE: ClassVar[str] = "accuracy"
@@ -337,6 +336,7 @@ class AccuracyResult(Result, frozen=True, kw_only=True):
     evaluation_images: int | None = None
     calibration_images: int | None = None
     small_set: bool | None = None
+    implausible_baseline: str | None = None
     scoring_seconds: Number | None = None
 
     @property
@@ -452,6 +452,9 @@ def _at(place: str, key: object) -> str:
     return f"{place}.{key}" if place else str(key)
 
 
-def is_number(value: Any) -> TypeGuard[float]:
-    """Whether this is a finite number and no truth value."""
-    return type(value) in (int, float) and math.isfinite(value)
+def read_seconds(row: Mapping[str, Any], key: str = "seconds") -> float | None:
+    """A duration that a row states of itself; None where it states none."""
+    try:
+        return msgspec.convert(row.get(key), Number | None)
+    except msgspec.ValidationError:
+        return None

@@ -17,7 +17,7 @@ from fixtures.hashing import sha256_of, sha256_of_code
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
-from fixtures.runner import workbench
+from fixtures.runner import engine_loader
 from fixtures.runner.factory import open_workbench
 from tests.helpers.runs import raw_options
 
@@ -37,7 +37,7 @@ def _kinds(cache: Path) -> list[str]:
 
 def _load(case: Case, cache: Path) -> None:
     options = Options.from_values(raw_options(suite="embedded", device="cpu", engine_cache=str(cache)), cache)
-    open_workbench(options, choose_suite(options, cache), print).load(case)
+    open_workbench(options, choose_suite(options, cache), print).engines.load(case)
 
 
 def _changed(package: str) -> Callable[[str], str]:
@@ -88,10 +88,10 @@ def test_a_graph_of_another_version_of_a_package_is_not_used(tmp_path: Path, mon
     assert _kinds(tmp_path) == sorted([*before, "clip-text-graph-fp16", "clip-text-graph-fp32"])
 
 
-@pytest.mark.parametrize("package", workbench.BUILDERS)
+@pytest.mark.parametrize("package", engine_loader.BUILDERS)
 def test_an_engine_of_other_code_is_not_used(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     _load(FP32, tmp_path)
-    monkeypatch.setattr(workbench, "sha256_of_code", _changed(package))
+    monkeypatch.setattr(engine_loader, "sha256_of_code", _changed(package))
     _load(FP32, tmp_path)
     assert _kinds(tmp_path) == ["clip-text-pytorch-fp32"] * 2
 
@@ -110,7 +110,7 @@ def test_an_engine_that_calibrates_by_itself_is_one_of_its_calibration(
         def load(self, job: Job, path: Path) -> Engine:
             return ModuleEngine(lambda inputs: inputs, torch.float32, "cpu")
 
-    monkeypatch.setattr(workbench, "backend", lambda _name: Own())
+    monkeypatch.setattr(engine_loader, "backend", lambda _name: Own())
     case = replace(FP32, precision=precision)
     _load(case, tmp_path)
     _load(case, tmp_path)

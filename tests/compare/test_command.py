@@ -19,15 +19,15 @@ from fixtures.compare import paired_run
 from fixtures.compare.command import as_text, main, sentence
 from fixtures.compare.load_order import LoadOrder, combined
 from fixtures.compare.paired_run import time_in_turns
-from fixtures.gpu.monitor import Watched
-from fixtures.gpu.telemetry import Card, summarize
+from fixtures.gpu.monitor import Monitored
+from fixtures.gpu.telemetry import GpuSpec, summarize
 from fixtures.hashing import sha256_of
 from fixtures.isolation.pool import WorkerPool
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
 from fixtures.runner.factory import open_workbench
-from fixtures.runner.workbench import Workbench
+from fixtures.runner.timing import Timing
 from fixtures.timing.paired import AbbaSettings, Comparison
 from fixtures.timing.sampler import SamplerSettings
 from fixtures.timing.statistics import Interval
@@ -142,8 +142,8 @@ def test_inputs_come_in_the_order_of_loading_and_the_turns_begin_with_a(
             happened.append(f"inputs {engine.artifact.sha256}")
             return [SimpleNamespace(side=engine.artifact.sha256, **vars(clock))]
 
-        def watch(self, measure: Callable[[], Any]) -> Watched[Any]:
-            return Watched(measure(), None, 0)
+        def watch(self, measure: Callable[[], Any]) -> Monitored[Any]:
+            return Monitored(measure(), None, 0)
 
     def compared(a: SimpleNamespace, b: SimpleNamespace, _: AbbaSettings) -> Comparison:
         happened.append(f"compare {a.side} {b.side}")
@@ -152,6 +152,7 @@ def test_inputs_come_in_the_order_of_loading_and_the_turns_begin_with_a(
     monkeypatch.setattr(paired_run, "compare", compared)
     case = Case("clip-text", "zero-shot", "pytorch", "fp32", 1)
     bench: Any = Bench()
+    bench.engines = bench.timing = bench
     answer = time_in_turns(bench, (case, case), (Path("A"), Path("B")), AbbaSettings(), load_order)
     first, second = load_order
     assert happened == [f"load {first}", f"load {second}", f"inputs {first}", f"inputs {second}", "compare A B"]
@@ -161,13 +162,13 @@ def test_inputs_come_in_the_order_of_loading_and_the_turns_begin_with_a(
 
 def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.MonkeyPatch):
     """The comparison is what is watched: here by a card that was throttled and shared."""
-    quiet = summarize([], Card("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0), {1}, None)
+    quiet = summarize([], GpuSpec("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0), {1}, None)
     state = replace(quiet, reasons={"SwPowerCap": 1.0}, throttled=True, foreign="1 process")
 
-    def watch(_: Workbench, measure: Callable[[], Any]) -> Watched[Any]:
-        return Watched(measure(), state, 1)
+    def watch(_: Timing, measure: Callable[[], Any]) -> Monitored[Any]:
+        return Monitored(measure(), state, 1)
 
-    monkeypatch.setattr(Workbench, "watch", watch)
+    monkeypatch.setattr(Timing, "watch", watch)
     raw = raw_options(suite="embedded", device="cpu", batches="1", engine_cache=cache)
     options = Options.from_values(raw, ROOT)
     workbench = open_workbench(options, choose_suite(options, ROOT), say_nothing)

@@ -64,8 +64,8 @@ def make_subject(folder: Path, batch: int, threads: int) -> Subject:
     values = raw_options(suite="embedded", device="cpu", batches=str(batch), engine_cache=str(folder))
     options = Options.from_values(values, ROOT)
     workbench = open_workbench(options, choose_suite(options, Path.cwd()), say_nothing)
-    loaded = workbench.load(Case("clip-image", "zero-shot", "onnxruntime", "fp32", batch))
-    (clock,) = workbench.instruments(loaded)
+    loaded = workbench.engines.load(Case("clip-image", "zero-shot", "onnxruntime", "fp32", batch))
+    (clock,) = workbench.timing.instruments(loaded)
     assert isinstance(clock, HostClock)
     return Subject(loaded.artifact.path, clock.batches, threads)
 

@@ -34,7 +34,7 @@ from fixtures import ROOT
 from fixtures.backends import registry as backends
 from fixtures.cache.engine_cache import EngineCache
 from fixtures.datasets.coco import load_rgb, read_annotations
-from fixtures.gpu.nvml import CardWatch, open_watch, torch_gpu
+from fixtures.gpu.nvml import GpuWatch, open_watch, torch_gpu
 from fixtures.models.yolo import CONFIDENCE
 from fixtures.photos.base import LabelledPhotos, Photo, PhotoSet
 from fixtures.photos.drawn import Recipe, drawn_photos, encode
@@ -102,7 +102,7 @@ class _Run:
     """All pipelines on one material."""
 
     def __init__(
-        self, asked: Any, workbench: Workbench, material: Material, watch: CardWatch | None, started: float
+        self, asked: Any, workbench: Workbench, material: Material, watch: GpuWatch | None, started: float
     ) -> None:
         self._asked = asked
         self._workbench = workbench
@@ -143,7 +143,7 @@ class _Run:
             predictions = [predict(pipeline, labelled) for labelled in self._material.judged]
         if not self._baselines:
             self._baselines = predictions
-        texts = self._workbench.text_embeddings(self._workbench.sources.zero_shot.prompts)
+        texts = self._workbench.evaluation.text_embeddings(self._workbench.sources.zero_shot.prompts)
         parts = [
             judge(mine, theirs, labelled, texts, 0.02)
             for mine, theirs, labelled in zip(predictions, self._baselines, self._material.judged, strict=True)
@@ -255,7 +255,7 @@ def _first_engine(asked: Any, workbench: Workbench) -> EngineName:
         reason = backends.unsupported_reason(name.backend, name.precision, asked.device, "detection")
         try:
             if not reason:
-                workbench.load(Case("clip-image", "zero-shot", name.backend, name.precision, batch))
+                workbench.engines.load(Case("clip-image", "zero-shot", name.backend, name.precision, batch))
                 return name
         except Exception:  # a compiler of a machine that nobody has seen yet
             reason = traceback.format_exc()
@@ -376,8 +376,8 @@ def _options(asked: Any) -> Options:
 
 
 @contextmanager
-def _watch() -> Iterator[CardWatch | None]:
-    found = open_watch(torch_gpu())()
+def _watch() -> Iterator[GpuWatch | None]:
+    found = open_watch(torch_gpu()).result()
     if isinstance(found, str):
         print(f"nobody watches the GPU: {found}")
         yield None

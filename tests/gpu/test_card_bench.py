@@ -1,6 +1,7 @@
 """The card under measurement: a throttled window is measured again and counted, and a card has engines of its own."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +14,8 @@ from fixtures.cache.engine_cache import say_nothing
 from fixtures.gpu import monitor
 from fixtures.gpu.lock import alone_on
 from fixtures.gpu.monitor import MOST_RETRIES, GpuMonitor, state_values
-from fixtures.gpu.nvml import CardWatch
-from fixtures.gpu.telemetry import Card, Sample
+from fixtures.gpu.nvml import GpuWatch
+from fixtures.gpu.telemetry import GpuSpec, Sample
 from fixtures.models.base import Progress
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
@@ -26,15 +27,15 @@ from tests.helpers.runs import ROOT, raw_options
 TOO_HOT, AT_WORK = 0x40, 0x0
 
 
-class _Windows(CardWatch):
+class _Windows(GpuWatch):
     """A watch that saw these reasons, window by window."""
 
     def __init__(self, *reasons: int) -> None:
         self._reasons: Iterator[int] = iter(reasons)
 
     @property
-    def card(self) -> Card:
-        return Card("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0)
+    def spec(self) -> GpuSpec:
+        return GpuSpec("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0)
 
     def between(self, start_s: float, end_s: float) -> tuple[Sample, ...]:
         assert start_s <= end_s
@@ -44,7 +45,7 @@ class _Windows(CardWatch):
         pass
 
 
-def _bench(watch: CardWatch, locks: Path, patch: pytest.MonkeyPatch, progress: Progress = say_nothing) -> GpuMonitor:
+def _bench(watch: GpuWatch, locks: Path, patch: pytest.MonkeyPatch, progress: Progress = say_nothing) -> GpuMonitor:
     patch.setattr(monitor, "torch_gpu", lambda: "GPU-1")
     patch.setattr(monitor, "open_watch", lambda _: SimpleNamespace(result=lambda: watch, close=lambda: None))
     patch.setattr(monitor, "alone_on", partial(alone_on, locks=locks))
@@ -65,9 +66,9 @@ def test_a_throttled_window_is_measured_again_and_counted(
 ):
     """One that is throttled each time is reported as it is: the last measurement, with the mark and the count."""
     measurements = iter(range(10))
-    watched = _bench(_Windows(*windows), tmp_path, monkeypatch).watch(lambda: next(measurements), None)
-    assert (watched.found, watched.retries) == (len(windows) - 1, len(windows) - 1)
-    values = state_values(watched)
+    monitored = _bench(_Windows(*windows), tmp_path, monkeypatch).watch(lambda: next(measurements), None)
+    assert (monitored.result, monitored.retries) == (len(windows) - 1, len(windows) - 1)
+    values = state_values(monitored)
     assert (values["card"]["throttled"], values["throttled_retries"]) == (throttled, len(windows) - 1)
 
 
@@ -76,8 +77,8 @@ def test_what_nobody_watches_is_measured_once(tmp_path: Path, monkeypatch: pytes
     bench = _bench("no driver here", tmp_path, monkeypatch, said.append)  # type: ignore[arg-type]
     assert not said
     for _ in range(2):
-        watched = bench.watch(lambda: 7, None)
-        assert (watched.found, watched.state, watched.retries) == (7, None, 0) and state_values(watched) == {}
+        monitored = bench.watch(lambda: 7, None)
+        assert (monitored.result, monitored.state, monitored.retries) == (7, None, 0) and state_values(monitored) == {}
     assert said == ["nobody watches the card: no driver here"]
 
 
@@ -108,8 +109,7 @@ def _built(cache: Path, hardware: dict[str, Any], patch: pytest.MonkeyPatch) -> 
     raw = raw_options(suite="embedded", device="cuda", engine_cache=str(cache))
     options, said = Options.from_values(raw, ROOT), []
     bench = open_workbench(options, choose_suite(options, ROOT), said.append)
-    patch.setattr(bench, "_device", "cpu")
-    bench.load(Case("clip-text", "zero-shot", "pytorch", "fp32", 1))
+    replace(bench.engines, device="cpu").load(Case("clip-text", "zero-shot", "pytorch", "fp32", 1))
     return [line for line in said if line.endswith(": building")]
 
 

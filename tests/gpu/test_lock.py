@@ -79,4 +79,4 @@ def test_whatever_is_measured_on_a_card_is_measured_alone(tmp_path: Path, monkey
             second.wait(3)
         return second
 
-    assert bench.watch(second_waits, None).found.wait(20) == 0
+    assert bench.watch(second_waits, None).result.wait(20) == 0

@@ -5,9 +5,11 @@ hooks, the record, the exit status and the report. `session` runs one within the
 its own, for what ends a session from outside. What the processes do, `Orders` say.
 """
 
+import ctypes
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -32,17 +34,20 @@ from reports.record.results import read_result
 from reports.record.schema import Row
 from reports.record.store import last_session, read_rows
 from tests.helpers.rows import accuracy, build, speed
+from tests.helpers.runs import pytest_here
 
 BACKENDS = ("one", "two", "three")
-SAMPLES = 40
+# Enough for a step or a drift to be told from noise (`reports.analysis.stationarity`).
+SAMPLES = 60
 
 
 def _raise() -> None:
     raise ZeroDivisionError("as it was told to")
 
 
-def _memory() -> None:
-    raise MemoryError
+def _spin() -> None:
+    while True:
+        pass
 
 
 FAULTS: dict[str, Callable[[], Any]] = {
@@ -51,7 +56,8 @@ FAULTS: dict[str, Callable[[], Any]] = {
     "exit": lambda: os._exit(3),
     "hang": lambda: time.sleep(3600),
     "raise": _raise,
-    "memory": _memory,
+    "spin": _spin,
+    "crash": lambda: ctypes.string_at(0),
 }
 
 
@@ -61,13 +67,15 @@ class Orders:
 
     `faults`: "backend stage what", several with commas between them; `what` is one of `FAULTS`, "gate" (a result that
     closes it) or the seconds that the answer takes. `attempts`: a file that gets a line for each answer that is begun.
-    `engine` is the hash of every engine (default: one for each case), `weights` that of the weights.
+    `engine` is the hash of every engine (default: one for each case), `weights` that of the weights. `speeds`: a file
+    that counts the speeds that were asked for; each process has another level then, and the second one drifts.
     """
 
     faults: str = ""
     attempts: str = ""
     engine: str | None = None
     weights: str = "f" * 64
+    speeds: str = ""
 
 
 class FakeRunner:
@@ -83,36 +91,52 @@ class FakeRunner:
             with Path(self._orders.attempts).open("a") as file:
                 file.write(f"{os.getpid()} {case.id} {stage}\n")
         self._progress(f"{case.id}: {stage}")
-        failure = ""
-        for fault in filter(None, self._orders.faults.split(",")):
-            backend, when, what = fault.split()
-            if (backend, when) != (case.backend, stage):
-                continue
-            print(f"{backend}: about to {what}", flush=True)
-            if what == "gate":
-                failure = "0.9000 of the baseline, the gate asks for 0.9800"
-            elif what in FAULTS:
-                FAULTS[what]()
-            else:
-                time.sleep(float(what))
+        failure = self._misbehave(case.backend, stage)
         result, _ = read_result("speed" if stage == SPEED_REPEAT else stage, self._values(case, stage))
         headline = f"{case.id} {stage}"
         return StageResult(result, headline, failure, work_seconds=0.001, case_id=case.id, stage=stage)
+
+    def _misbehave(self, backend: str, stage: str) -> str:
+        """Do what the orders say; the failure of the gate where they say that."""
+        for fault in filter(None, self._orders.faults.split(",")):
+            whose, *when, what = fault.split()
+            if (whose, " ".join(when)) != (backend, stage):
+                continue
+            print(f"{backend}: about to {what}", flush=True)
+            if what == "gate":
+                return "0.9000 of the baseline, the gate asks for 0.9800"
+            if what in FAULTS:
+                FAULTS[what]()
+            else:
+                time.sleep(float(what))
+        return ""
 
     def _values(self, case: Case, stage: str) -> dict[str, Any]:
         described = {"id": case.id, **asdict(case)}
         if stage == "build":
             row = build(described, engine=self._orders.engine)
         elif stage in ("speed", SPEED_REPEAT):
-            p50 = p50_ms(case)
-            samples = [p50 * (1 + 1e-4 * (at % 5 - 2)) for at in range(SAMPLES)]
+            nth = self._count_speeds() if self._orders.speeds else 0
+            level, slope = p50_ms(case) * (1, 1.03, 1.01)[nth], (0, 0.1, 0)[nth]
+            shape = ((1 + 1e-4 * (at % 5 - 2)) * (1 + slope * (at / (SAMPLES - 1) - 0.5)) for at in range(SAMPLES))
+            samples = [level * each for each in shape]
+            p50 = statistics.median(samples)
             row = speed(described, p50, spread=0.001, engine=self._orders.engine, samples_ms=samples, samples=SAMPLES)
         else:
             row = accuracy(described, 1.0, engine=self._orders.engine, scoring_seconds=0.001)
         return row["values"]
 
+    def _count_speeds(self) -> int:
+        """How many speeds were asked for before this one."""
+        with Path(self._orders.speeds).open("a+") as file:
+            file.seek(0)
+            before = len(file.readlines())
+            file.write("speed\n")
+        return before
+
     def describe(self, models: Sequence[str]) -> dict[str, Any]:
-        """Weights and data of a suite that has none."""
+        """Weights and data of a suite that has none; the orders call this "suite describe"."""
+        self._misbehave("suite", "describe")
         file = {"name": "fake", "path": "fake", "sha256": self._orders.weights, "trained": True}
         data = {"name": "fake", "calibration_images": 64, "evaluation_images": 256}
         return {
@@ -203,16 +227,11 @@ def _options(output: Path, options: Sequence[str]) -> list[str]:
 
 def session(output: Path, *options: str, plugins: Sequence[object] = (), **orders: str) -> Done:
     """Run `pytest bench/` here, with its record in `output` and these `Orders`."""
-    said = output.parent / f"{output.name}.said"
     # The processes of all sessions within this one fork off one that has PyTorch loaded, whoever began it.
     fake = FakeSession(Orders(**orders), preload=True)
-    with pytest.MonkeyPatch.context() as patch, fake_backends(), said.open("w+") as terminal:
-        patch.chdir(ROOT)
-        patch.setattr(sys, "stdout", terminal)
-        patch.setattr(sys, "stderr", terminal)
-        status = pytest.main(_options(output, options), plugins=[fake, *plugins])
-        terminal.flush()
-    return Done(int(status), output, said.read_text())
+    with fake_backends():
+        done = pytest_here(_options(output, options), fake, *plugins)
+    return Done(done.returncode, output, done.stdout + done.stderr)
 
 
 def start_session(output: Path, *options: str, **orders: str) -> subprocess.Popen[str]:

@@ -3,11 +3,15 @@
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from fixtures import ROOT
 from fixtures.plan.option_table import BENCH_OPTIONS
@@ -48,14 +52,17 @@ def write_coco(folder: Path, images: int = 6, side: int = 160) -> tuple[Path, Pa
     return pictures, file
 
 
+COMMAND = (str(ROOT / "bench"), "--benchmark-only", "-v", "-p", "no:cacheprovider", "--device", "cpu")
+
+
 def run_bench(*options: str, cwd: Path = ROOT, **more: Any) -> subprocess.CompletedProcess[str]:
     """`pytest bench/ --benchmark-only` in a process of its own, on the embedded suite and the CPU.
 
-    A process of its own, because that is what users start: options, hooks, exit status and all.
+    A process of its own, because that is what users start: options, hooks, exit status and all. It takes seconds to
+    import what `run_here` shares: for what needs an environment or an end of its own.
     """
-    command = [sys.executable, "-m", "pytest", str(ROOT / "bench"), "--benchmark-only", "-v", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [*command, "--device", "cpu", *options],
+        [sys.executable, "-m", "pytest", *COMMAND, *options],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -63,3 +70,27 @@ def run_bench(*options: str, cwd: Path = ROOT, **more: Any) -> subprocess.Comple
         check=False,
         **more,
     )
+
+
+def run_here(*options: str) -> subprocess.CompletedProcess[str]:
+    """The same within this process: options, hooks, record, exit status and report, and workers as ever.
+
+    They fork off one process that has PyTorch loaded, the same for all tests.
+    """
+    return pytest_here([*COMMAND, *options])
+
+
+def pytest_here(arguments: Sequence[str], *plugins: object) -> subprocess.CompletedProcess[str]:
+    """`pytest.main` with what it writes."""
+    streams = {}
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as opened:
+        patch.chdir(ROOT)
+        for name in ("stdout", "stderr"):
+            streams[name] = opened.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
+            patch.setattr(sys, name, streams[name])
+        status = pytest.main(list(arguments), plugins=list(plugins))
+        said = {}
+        for name, stream in streams.items():
+            stream.seek(0)
+            said[name] = stream.read()
+    return subprocess.CompletedProcess(list(arguments), int(status), **said)

@@ -9,7 +9,7 @@ from reports.errors import ReportError
 from reports.findings.history import history_findings
 from reports.findings.run import find
 from reports.github.job_summary import annotations, job_summary
-from reports.history.regressions import WATCHED, Verdict
+from reports.history.regressions import TRACKED, Verdict
 from reports.history.session_regressions import WORSE, Regression, judge, sentence
 from reports.history.store import COLUMNS, append, load
 from reports.record.schema import Row
@@ -133,7 +133,7 @@ def test_one_commit_on_both_sides_is_said_to_be_the_same():
 
 
 def test_every_watched_figure_has_its_words():
-    assert {figure.name for figure in WATCHED} == set(WORSE)
+    assert {figure.name for figure in TRACKED} == set(WORSE)
 
 
 def _two_nights(folder: Path, *tonight: Row, before: tuple[Row, ...] = (), driver: str = "580.1") -> list[Regression]:

@@ -6,7 +6,7 @@ import pytest
 
 from reports.__main__ import main
 from reports.errors import ReportError
-from reports.history.regressions import WATCHED, lines_by_case, look, verdicts
+from reports.history.regressions import TRACKED, lines_by_case, look, verdicts
 from reports.history.session_regressions import judge
 from reports.history.store import append, load
 from reports.history.thresholds import FIGURES, FILE, Thresholds, read_thresholds
@@ -38,7 +38,7 @@ def _nights(folder: Path, *, slower: float = 1.04, worse: float = 0.0, longer: f
 
 def test_every_watched_figure_has_a_name_and_every_name_a_figure():
     named = [column for columns in FIGURES.values() for column in columns]
-    assert sorted(named) == sorted(figure.column for figure in WATCHED)
+    assert sorted(named) == sorted(figure.column for figure in TRACKED)
 
 
 def test_the_last_pattern_that_fits_decides(tmp_path: Path):
@@ -68,7 +68,7 @@ def test_a_threshold_may_be_tighter_and_of_any_figure(tmp_path: Path):
 def test_the_charts_look_by_the_same_threshold(tmp_path: Path):
     _nights(_write(tmp_path, '["*-int8-*"]\nspeed = 0.05\n'))
     lines = {name: nights for (_, name), nights in lines_by_case(load(tmp_path)).items()}
-    (speed,) = (figure for figure in WATCHED if figure.name == "device time")
+    (speed,) = (figure for figure in TRACKED if figure.name == "device time")
     assert [step.confirmed for step in look(lines[FAST["id"]], speed).steps] == [True]
     assert not any(step.confirmed for step in look(lines[INT8["id"]], speed).steps)
 

@@ -182,3 +182,16 @@ def test_a_new_stage_is_a_new_type():
         result, dropped = read_result("pipeline", values)
     assert result == PipelineResult(photos_per_second=40.0, stage_latency={"decode": Quantiles(p50=3.0)})
     assert len(dropped) == 2 and dropped[0].startswith("stage_latency.resize.p50")
+
+
+def test_types_are_checked_by_the_readers_alone() -> None:
+    """What a report reads is typed: a check elsewhere is for values that have no one type (a setting, a file)."""
+    readers = {"results.py", "schema.py", "store.py", "session.py"}
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sorted((ROOT / "reports").rglob("*.py"))
+        if not (path.parent.name == "record" and path.name in readers)
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "isinstance" in line or "number(" in line
+    ]
+    assert len(found) <= 10, "\n".join(found)

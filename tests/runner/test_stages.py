@@ -7,17 +7,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from fixtures.gpu.monitor import Watched
+from fixtures.gpu.monitor import Monitored
 from fixtures.gpu.roofline import PeakShare
-from fixtures.gpu.telemetry import Card, summarize
+from fixtures.gpu.telemetry import GpuSpec, summarize
 from fixtures.runner.stage_result import SPEED_REPEAT
 from fixtures.runner.stages import CaseRunner, speed
 from fixtures.timing.sampler import SamplerSettings, Sampling
 from fixtures.timing.statistics import Interval
 from reports.record.results import GpuTelemetry
 
-LOADED: Any = SimpleNamespace(case=SimpleNamespace(batch=8), artifact=SimpleNamespace(sha256="e4c9"))
-QUIET = summarize([], Card("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
+LOADED: Any = SimpleNamespace(
+    case=SimpleNamespace(id="clip-text-pytorch-fp32-b8", batch=8), artifact=SimpleNamespace(sha256="e4c9")
+)
+QUIET = summarize([], GpuSpec("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
 SAMPLING = Sampling((0.002,) * 100, 0.5, 20, True, "interval", Interval(0.0019, 0.0021))
 EVENTS, HOST = (SimpleNamespace(name=name, quantity=what) for name, what in [("events", "device"), ("host", "latency")])
 
@@ -31,15 +33,16 @@ class _Workbench:
     def __init__(self, share: float, state: GpuTelemetry, retries: int) -> None:
         self._share = share
         self._state = (state, retries)
+        self.timing = self.engines = self
 
     def instruments(self, _: Any) -> tuple[Any, ...]:
         return (EVENTS, HOST)
 
-    def sample(self, _: Any, clocks: Any, settings: SamplerSettings) -> Watched[tuple[Sampling, ...]]:
+    def sample(self, _: Any, clocks: Any, settings: SamplerSettings) -> Monitored[tuple[Sampling, ...]]:
         assert clocks == (EVENTS, HOST)
-        return Watched((SAMPLING, ROUND_TRIP), *self._state)
+        return Monitored((SAMPLING, ROUND_TRIP), *self._state)
 
-    def gpu_figures(self, _: Any, watched: Watched[Any], images_per_second: float, energy: bool) -> Any:
+    def gpu_figures(self, _: Any, monitored: Monitored[Any], images_per_second: float, energy: bool) -> Any:
         assert images_per_second == pytest.approx(4000)
         return PeakShare(1e9, self._share, "a data sheet", self._share > 1, None, None), None
 
@@ -62,8 +65,8 @@ def test_only_the_first_process_makes_an_energy_pass():
 
     bench: Any = Asked(0.5, QUIET, 0)
     interview = CaseRunner(bench, SamplerSettings(), 0.02)
-    for question in ("speed", SPEED_REPEAT):
-        interview.ask(LOADED.case, question)
+    for stage in ("speed", SPEED_REPEAT):
+        interview.ask(LOADED.case, stage)
     assert asked == [True, False]
 
 

@@ -2,11 +2,9 @@
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
@@ -14,16 +12,10 @@ from fixtures.errors import BenchError
 from fixtures.pytest_plugin.resume import MOST_TOLD, PreviousSession, read_previous_session
 from reports.analysis.exit_status import exit_status
 from reports.record.schema import QUESTIONS, ResumeRow, Row, Status
-from reports.record.store import Recorder, last_session, read_rows
-from tests.helpers.faulty_backend import environment
+from reports.record.store import Recorder, read_rows
+from tests.helpers.fake_workers import Done, session, start_session
 from tests.helpers.rows import FAST, SESSION, accuracy, build, case, end_row, row, session_row, speed
-from tests.helpers.runs import run_bench
-from tests.sessions.test_isolation import _start
 
-QUICK = ("--suite", "embedded", "--models", "clip-text", "--precisions", "fp32", "--measure-seconds", "0.2")
-ONE = (*QUICK, "--backends", "pytorch", "--batches", "1")
-CASE = "clip-text-pytorch-fp32-b1"
-LOST = "clip-text-chaos-fp32-b1"
 PAIRS = [(FAST["id"], question) for question in QUESTIONS[1:]]
 
 
@@ -80,92 +72,87 @@ def test_the_later_answer_to_a_question_decides_the_exit_status():
     assert exit_status([*rows, *healed[:1]]) == Status.GATE_FAILED
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("engines")
+ONE = ("--backends", "one", "--batches", "1")
+PAIR = ("--backends", "one,two", "--batches", "1")
+CASE, LOST = "clip-text-one-fp32-b1", "clip-text-two-fp32-b1"
 
 
-def _run(output: Path, cache: Path, *more: str, chaos: str | None = None) -> subprocess.CompletedProcess[str]:
-    resume = "--resume" if (output / "rows.jsonl").exists() else "--output"
-    options = (*more, "--engine-cache", str(cache), resume, str(output), "--junitxml", str(output / "junit.xml"))
-    if chaos is None:
-        return run_bench(*ONE, *options)
-    variables = environment(output.parent / "site", chaos)
-    return run_bench(*QUICK, "--backends", "pytorch,chaos", "--batches", "1", *options, env=variables)
+def _run(output: Path, *options: str, **orders: str) -> Done:
+    again = ("--resume", str(output)) if (output / "rows.jsonl").exists() else ()
+    return session(output, *options, *again, **orders)
 
 
-def _junit(output: Path) -> tuple[str | None, ...]:
-    suite = ElementTree.parse(output / "junit.xml").getroot()[0]
-    return tuple(suite.get(name) for name in ("tests", "failures", "errors"))
-
-
-def _kept(output: Path) -> list[tuple[str, str]]:
-    rows = last_session(read_rows(output / "rows.jsonl"))
-    return [(each["case"]["id"], each["question"]) for each in rows if each["kind"] == "case"]
+def _kept(done: Done) -> list[tuple[str, str]]:
+    return [(each["case"]["id"], each["question"]) for each in done.rows if each["kind"] == "case"]
 
 
 def _rewrite(output: Path, rows: Sequence[Row]) -> None:
     (output / "rows.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in rows))
 
 
-def test_a_lost_case_is_lost_again_or_heals_and_junit_agrees(cache: Path, tmp_path: Path):
+def _counts(done: Done) -> tuple[int, int, int]:
+    return done.junit["tests"], done.junit["failures"], done.junit["errors"]
+
+
+def test_a_lost_case_is_lost_again_or_heals_and_junit_agrees(tmp_path: Path):
     output = tmp_path / "output"
-    assert _run(output, cache, chaos="speed kill").returncode == 6
-    again = _run(output, cache, chaos="speed kill")
-    assert again.returncode == 6 and _junit(output) == ("3", "0", "2")
-    assert f"asked again: {LOST} speed error: its process was ended by SIGKILL" in again.stdout
-    left_out = _run(output, cache, "-m", "build", chaos="")
-    assert left_out.returncode == 4 and f"{LOST} accuracy, {LOST} speed" in left_out.stderr
-    healed = _run(output, cache, chaos="")
-    assert healed.returncode == 0 and _junit(output) == ("3", "0", "0"), healed.stdout
-    assert _kept(output).count((CASE, "speed")) == 1 and _kept(output).count((LOST, "speed")) == 3
+    assert _run(output, *PAIR, faults="two speed kill").status == 6
+    again = _run(output, *PAIR, faults="two speed kill")
+    assert again.status == 6 and _counts(again) == (3, 0, 2)
+    assert f"asked again: {LOST} speed error: its process was ended by SIGKILL" in again.said
+    left_out = _run(output, *PAIR, "-m", "build")
+    assert left_out.status == 4 and f"{LOST} accuracy, {LOST} speed" in left_out.said
+    healed = _run(output, *PAIR)
+    assert healed.status == 0 and _counts(healed) == (3, 0, 0), healed.said
+    assert _kept(healed).count((CASE, "speed")) == 1 and _kept(healed).count((LOST, "speed")) == 3
 
 
-def test_another_engine_than_before_the_interruption_heals_or_fails_its_test(cache: Path, tmp_path: Path):
+def test_another_engine_than_before_the_interruption_heals_or_fails_its_test(tmp_path: Path):
     """Killed after its build was recorded; then the engine is another one, as by --rebuild or another cache."""
     output = tmp_path / "output"
-    assert _run(output, cache, "-m", "build").returncode == 0
-    session, built, *_ = read_rows(output / "rows.jsonl")
-    built["values"]["engine_sha256"] = "another"
-    _rewrite(output, [session, built])
-    alone = _run(output, cache, "-m", "speed")
-    assert alone.returncode == 1 and _junit(output) == ("1", "1", "0"), alone.stdout
+    first = _run(output, *ONE, "-m", "build", engine="another")
+    assert first.status == 0
+    before = [each for each in first.rows if each["kind"] != "end"]
+    _rewrite(output, before)
+    alone = _run(output, *ONE, "-m", "speed")
+    assert alone.status == 1 and _counts(alone) == (1, 1, 0), alone.said
     assert "timed engine is not the built engine" in (output / "junit.xml").read_text()
     assert read_rows(output / "rows.jsonl")[-2]["outcome"] == "failed"
-    _rewrite(output, [session, built])
-    healed = _run(output, cache)
-    assert healed.returncode == 0 and _junit(output) == ("3", "0", "0"), healed.stdout
+    _rewrite(output, before)
+    healed = _run(output, *ONE)
+    assert healed.status == 0 and _counts(healed) == (3, 0, 0), healed.said
 
 
-def test_a_row_that_was_torn_is_answered_again_and_none_is_lost(cache: Path, tmp_path: Path):
+def test_a_row_that_was_torn_is_answered_again_and_none_is_lost(tmp_path: Path):
     output = tmp_path / "output"
-    assert _run(output, cache).returncode == 0
+    assert _run(output, *ONE).status == 0
     record = output / "rows.jsonl"
     lines = record.read_bytes().splitlines(keepends=True)
     record.write_bytes(b"".join(lines[:3]) + lines[3][: len(lines[3]) // 2])
-    done = _run(output, cache)
-    assert done.returncode == 0, done.stdout
+    done = _run(output, *ONE)
+    assert done.status == 0, done.said
     rows = read_rows(record)
     assert [each["kind"] for each in rows] == ["session", "case", "case", "torn", "resume", *["case"] * 3, "end"]
     assert b"".join(lines[:3]) == b"".join(record.read_bytes().splitlines(keepends=True)[:3])
 
 
-def test_a_run_that_is_interrupted_while_it_reads_its_suite_loses_and_doubles_nothing(cache: Path, tmp_path: Path):
+def test_a_run_that_is_interrupted_while_it_reads_its_suite_loses_and_doubles_nothing(tmp_path: Path):
     output = tmp_path / "output"
-    options = (*ONE, "--engine-cache", str(cache))
-    _interrupt_at_the_suite("--output", output, options)
+    _interrupt_at_the_suite(output)
     assert not (output / "rows.jsonl").exists()
-    assert _run(output, cache, "-m", "build").returncode == 0
+    assert _run(output, *ONE, "-m", "build").status == 0
     before = (output / "rows.jsonl").read_bytes()
-    _interrupt_at_the_suite("--resume", output, options)
+    _interrupt_at_the_suite(output, "--resume", str(output))
     assert (output / "rows.jsonl").read_bytes() == before
-    assert _run(output, cache).returncode == 0
+    done = _run(output, *ONE)
+    assert done.status == 0, done.said
     kinds = [each["kind"] for each in read_rows(output / "rows.jsonl")]
-    assert kinds.count("session") == 1 and kinds.count("resume") == 1 and len(set(_kept(output))) == 3
+    assert kinds.count("session") == 1 and kinds.count("resume") == 1 and len(set(_kept(done))) == 3
 
 
-def _interrupt_at_the_suite(option: str, output: Path, options: Sequence[str]) -> None:
-    with _start(*options, option, str(output), "-s") as run:
+def _interrupt_at_the_suite(output: Path, *options: str) -> None:
+    """Ctrl-C while the process reads weights and data, which takes for ever."""
+    with start_session(output, *ONE, "-s", *options, faults="suite describe hang") as run:
         assert run.stdout is not None
         for line in run.stdout:
             if "reading weights and data" in line:

@@ -1,7 +1,7 @@
 import itertools
 
 from reports.analysis.cases import summarize
-from reports.analysis.not_run import described, unanswered
+from reports.description.not_run import described, unanswered
 from reports.github.job_summary import job_summary
 from reports.html.page import render
 from reports.record.schema import Row
