@@ -74,7 +74,7 @@ def _engines(model: YoloModel, data: DetectionSet, folder: Path) -> dict[str, Ca
                 {model.input_name: model.prepare([data.calibration.load(each)]).numpy()}
                 for each in data.calibration.ids
             ]
-            to_int8(fp32, int8, feeds, Int8Settings(), lambda text: None)
+            to_int8(fp32, int8, feeds, Int8Settings(), lambda _: None)
         session = open_session(path)
         return lambda inputs: torch.from_numpy(session.run(None, {model.input_name: inputs.numpy()})[0])
 
