@@ -3,7 +3,7 @@
 import pytest
 
 from reports.html.page import render
-from reports.html.pipeline_section import pipeline_section
+from reports.html.pipeline_section import pipeline_section, pipeline_text
 from reports.record.pipeline import PipelineSpeed, StageTime
 from tests.helpers.pipelines import pipeline_row
 from tests.helpers.rows import session_row
@@ -67,3 +67,10 @@ def test_a_session_without_pipelines_has_no_section():
 def test_doubts_of_the_measurement_are_said(change):
     given = [session_row(), pipeline_row("base", speed=speed(NAIVE, 5.3, **change), baseline=True)]
     assert pipeline_section(given).sets[0].checks
+
+
+def test_the_terminal_is_told_the_same():
+    said = "\n".join(pipeline_text(rows()))
+    assert "Change decode first" in said and 'claim "combined pipeline 2-3x": held' in said
+    assert "113" in said and "bottleneck" in said
+    assert pipeline_text([session_row()]) == []
