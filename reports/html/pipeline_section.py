@@ -81,6 +81,25 @@ def pipeline_section(rows: Sequence[Row]) -> PipelineSection | None:
     return PipelineSection(sets, not_run)
 
 
+def pipeline_text(rows: Sequence[Row]) -> list[str]:
+    """The same for a terminal: for each photo set its headline, what to change first, and a line a pipeline."""
+    section = pipeline_section(rows)
+    if section is None:
+        return []
+    lines = []
+    for each in section.sets:
+        lines += [f"{each.title}: {each.headline}", f"  {each.sentence}"]
+        lines.append(f'  claim "combined pipeline 2-3x": {each.claim}. {each.claim_text}'.rstrip())
+        for line in each.lines:
+            kept = f"{line.accuracy}, {line.gate}" if line.gate != "not judged" else line.gate
+            lines.append(
+                f"  {line.speedup:>8} {line.photos_per_second:>7} photos/s ({line.interval})  {line.name}: {kept}; "
+                f"bottleneck {line.bottleneck}; alone {line.latency}, {line.busy}, {line.memory}"
+            )
+        lines += [f"  {said}" for said in each.checks]
+    return [*lines, *(f"did not run: {name}: {reason}" for name, reason in section.not_run), ""]
+
+
 def _photo_set(found: Comparison) -> PhotoSetSection:
     baseline, best = found.baseline, found.best
     pictures: tuple[Waterfall, ...] = ()
