@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from reports.findings.data import IMPLAUSIBLE_BASELINE, LABELS_UNUSED
+from reports.findings.base import Code
+from reports.findings.data import LABELS_UNUSED
 from reports.findings.run import find
 from reports.html.page import render
 from reports.record.notices import read_notices
@@ -29,9 +30,11 @@ def _session(notices: Any = NOTICES) -> list[dict]:
 
 
 def test_departures_are_counted_by_what_they_change():
-    found = {finding.level: finding.text for finding in find(_session()) if "data" in finding.text}
-    assert found["warn"].endswith("changes what is scored: boxes outside, left out: 5 (a, b, c, …).")
-    assert found["info"].endswith("than it is written: a mark was taken away: 1 (x.json).")
+    found = {finding.code: finding for finding in find(_session())}
+    changed, read = found[Code.DATA_CHANGES_SCORE], found[Code.DATA_READ_OTHERWISE]
+    assert changed.level == "warn" and changed.data == {"boxes-outside": 5}
+    assert changed.text.endswith("changes what is scored: boxes outside, left out: 5 (a, b, c, …).")
+    assert read.level == "info" and read.data == {"encoding": 1}
 
 
 def test_the_page_names_them_once_more_beside_the_suite():
@@ -49,7 +52,7 @@ def test_records_without_notices_and_with_foreign_ones_are_read():
 
 def _implausible(of: dict) -> dict:
     row = accuracy(of, 1.0, outcome="failed", reason="the baseline's mAP50-95 is 0.0110")
-    row["values"] = {**row["values"], IMPLAUSIBLE_BASELINE: "the baseline's mAP50-95 is 0.0110"}
+    row["values"] = {**row["values"], "implausible_baseline": "the baseline's mAP50-95 is 0.0110"}
     return row
 
 
@@ -58,8 +61,9 @@ def test_an_implausible_baseline_is_a_failure_with_a_code_and_never_ok():
     for of in (BASELINE, ORT):
         rows += [build(of), speed(of, 50.0), _implausible(of)]
     found = find([*rows, end_row(1)])
-    (failure,) = [finding.text for finding in found if finding.level == "fail"]
-    assert "implausible_baseline: the baseline's mAP50-95 is 0.0110." in failure
+    (failure,) = [finding for finding in found if finding.level == "fail"]
+    assert failure.code == Code.BASELINE_IMPLAUSIBLE and len(failure.cases) == 2
+    assert failure.sentence == "the baseline's mAP50-95 is 0.0110."
     assert "ok" not in {finding.level for finding in found}
 
 

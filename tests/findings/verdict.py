@@ -19,6 +19,13 @@ from tests.helpers.rows import accuracy, answered, build, card_speed, case, end_
 GOLDEN = Path(__file__).parent / "golden.txt"
 BASELINE = case("pytorch", "fp32")
 COUNT = 600
+NOTICES = [
+    {"code": code, "text": text, "count": 5, "examples": ["a", "b", "c"], "changes_score": changes}
+    for code, text, changes in (
+        ("boxes-outside", "boxes of which no pixel lies in their image, left out", True),
+        ("ids-as-text", "ids written as text", False),
+    )
+]
 
 
 def on_gpu(of: dict[str, Any], p50: float, ratio: float = 1.0, **changed: Any) -> list[Row]:
@@ -32,14 +39,25 @@ def shorter(of: dict[str, Any]) -> list[Row]:
     return rows
 
 
+def implausible() -> list[Row]:
+    """A baseline that finds nothing, and labels of which it has none right."""
+    nothing = on_gpu(case("nothing", "fp16"), 2.0)
+    nothing[-1] |= {"outcome": "failed", "reason": "the baseline's mAP50-95 is 0.0110, below 0.05"}
+    nothing[-1]["values"]["implausible_baseline"] = "the baseline's mAP50-95 is 0.0110, below 0.05"
+    unused = on_gpu(case("unused", "fp16"), 2.0)
+    unused[-1]["values"]["details"] = {"zero-shot top-1 not judged": "the baseline is right in 0 of 9"}
+    return [*nothing, *unused]
+
+
 def troubled() -> list[Row]:
     """A run on a GPU with every trouble that a run may have while it comes to its end."""
     drift = (2.0 * (1 + 0.2 * np.arange(COUNT) / COUNT)).tolist()
     damaged = on_gpu(case("damaged", "fp16"), 2.0)
     damaged[0]["values"]["size_bytes"] = "big"
     return [
-        session_row(gpu="NVIDIA H200"),
+        session_row(gpu="NVIDIA H200", notices=NOTICES),
         *on_gpu(BASELINE, 4.0),
+        *implausible(),
         *on_gpu(case("drifts", "fp16"), 2.0, samples_ms=drift),
         *on_gpu(case("unsteady", "fp16"), 2.0, steady=False),
         *shorter(case("shorter", "fp16")),
