@@ -22,7 +22,7 @@ from reports.analysis.tables import build_metric_table, build_table, layers_text
 from reports.analysis.timing_quality import caveats
 from reports.charts import scatter
 from reports.charts.bars import Bars, bars, numbers, shade
-from reports.description.machine import card_facts, machine, on_card
+from reports.description.machine import card_facts, machine
 from reports.description.not_run import unanswered
 from reports.description.suite_description import about
 from reports.errors import ReportError
@@ -37,6 +37,7 @@ from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
 from reports.record.files import write_atomically
+from reports.record.machine import on_card
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text import formatting
@@ -141,8 +142,6 @@ def render(
         case_seconds,
         formatting.milliseconds,
         formatting.first_line,
-        answer.kept_words,
-        answer.interval_words,
         engine_name,
         shade,
         formatting.first_clause,
