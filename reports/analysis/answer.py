@@ -147,7 +147,7 @@ def model_answers(cases: Sequence[CaseSummary], choices: Sequence[Recommendation
 
 def status(cases: Sequence[CaseSummary], least: float, worse: int, finished: bool) -> Status:
     """`worse` is how much a history confirms to have become worse; `finished` whether the record has its end."""
-    ran = [case for case in cases if case.ran]
+    ran = [case for case in cases if case.attempted]
     return Status(
         ran=len(ran),
         judged=sum(case.gate in ("pass", "fail") for case in ran),
@@ -163,7 +163,7 @@ def status(cases: Sequence[CaseSummary], least: float, worse: int, finished: boo
 
 def accuracy_mark(case: CaseSummary, least: float) -> str:
     """How certain it is that this case keeps `least` of the baseline's accuracy, in a word."""
-    if case.gate == "fail" or not case.sound:
+    if case.gate == "fail" or not case.consistent:
         return FAILS
     if case.is_baseline:
         return BASELINE
@@ -204,7 +204,7 @@ def _mode(choice: Recommendation, cases: Sequence[CaseSummary], least: float) ->
     )
     ship = tuple(case for case in timed if case.id in choice.case_ids)
     engines = [case for case in timed if not case.is_baseline] or timed
-    shown = next(iter(ship), None) or next((case for case in engines if case.sound), engines[0])
+    shown = next(iter(ship), None) or next((case for case in engines if case.consistent), engines[0])
     marks = [accuracy_mark(case, least) for case in ship or (shown,)]
     order = (FAILS, NOT_JUDGED, LIKELY, CERTAIN, BASELINE)
     return ModeAnswer(

@@ -17,8 +17,8 @@ LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
 class Code(StrEnum):
     """What a finding is of, the same in every version: wording may change, a code does not.
 
-    The part before the dot says what it is about: the run, a stage, the record, the gate, accuracy, an engine's
-    precision, a timing, the GPU, the baseline, the matrix, the history, or the comparison of two runs.
+    The part before the dot says what it is about: the run, a stage, the record, the gate, accuracy, an engine, its
+    precision, a timing, the GPU, the baseline, the data, the matrix, the history, or the comparison of two runs.
     """
 
     RUN_UNFINISHED = "run.unfinished"
@@ -36,6 +36,8 @@ class Code(StrEnum):
     GATE_FAILED = "gate.failed"
     ACCURACY_UNCERTAIN = "accuracy.uncertain"
     ACCURACY_NOT_JUDGED = "accuracy.not_judged"
+    ACCURACY_LABELS_UNUSED = "accuracy.labels_unused"
+    ENGINE_KNOWN_FAULT = "engine.known_fault"
     PRECISION_NOT_AS_ASKED = "precision.not_as_asked"
     PRECISION_SLOWER = "precision.slower"
     PRECISION_NO_CLEAR_GAIN = "precision.no_clear_gain"
@@ -48,6 +50,9 @@ class Code(StrEnum):
     GPU_SHARED = "gpu.shared"
     GPU_UNDISTURBED = "gpu.undisturbed"
     BASELINE_MISSING = "baseline.missing"
+    BASELINE_IMPLAUSIBLE = "baseline.implausible"
+    DATA_CHANGES_SCORE = "data.changes_score"
+    DATA_READ_OTHERWISE = "data.read_otherwise"
     MATRIX_NOTHING_RUNS = "matrix.nothing_runs"
     MATRIX_NOT_RUN = "matrix.not_run"
     HISTORY = "history.worse"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from reports.record.notices import read_notices
 from reports.record.schema import Row
 from reports.record.session import read_environment
 from reports.text.formatting import MISSING, THIN_SPACE, significant, size
@@ -30,6 +31,8 @@ def in_words(value: Any) -> Any:
 
 
 def _fact(key: str, value: Any) -> tuple[str, Any]:
+    if key == "notices":
+        return "data", [notice.sentence for notice in read_notices({key: value})] or "as it should be"
     for end, shown in UNITS.items():
         if key.endswith(end) and type(value) in (int, float):
             return key.removesuffix(end).replace("_", " "), shown(value)

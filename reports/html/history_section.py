@@ -104,7 +104,7 @@ def check_history(
         found=tuple(each for each in told if each.said and each.case.id in drawn),
         quiet=tuple(each for each in told if not each.said and each.case.id in drawn),
         listed=tuple(each for each in told if each.case.id not in drawn),
-        without=tuple(case for case in cases if case.ran and case.id not in earlier),
+        without=tuple(case for case in cases if case.attempted and case.id not in earlier),
     )
 
 

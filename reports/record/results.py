@@ -323,7 +323,7 @@ class AccuracyResult(Result, frozen=True, kw_only=True):
     """Every metric with its ratio, and the sets it was measured on.
 
     `judged` is False for a network that has no accuracy (untrained weights). `details` are further facts for a reader.
-    `small_set`: an interval reaches across the gate.
+    `small_set`: an interval reaches across the gate. `implausible_baseline` says why the baseline is no yardstick.
     """
 
     STAGE: ClassVar[str] = "accuracy"
@@ -336,6 +336,7 @@ class AccuracyResult(Result, frozen=True, kw_only=True):
     evaluation_images: int | None = None
     calibration_images: int | None = None
     small_set: bool | None = None
+    implausible_baseline: str | None = None
     scoring_seconds: Number | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -10,9 +11,11 @@ import torch
 from onnx import numpy_helper
 
 from fixtures.accuracy.bootstrap import Ratio
+from fixtures.accuracy.coco_map import CocoScore
 from fixtures.accuracy.evaluators import AccuracyReport, DetectionEvaluator, Metric, ZeroShotEvaluator
 from fixtures.assets.loader import SuiteAssets
 from fixtures.backends.onnxrt.cpu import OrtEngine, open_session
+from fixtures.datasets.base import DetectionSet, Images
 from fixtures.datasets.synthetic.dataset import detection_set, zero_shot_set
 from fixtures.models.onnx_export import export_onnx
 from fixtures.plan.suite import Suite
@@ -126,3 +129,47 @@ def test_an_interval_across_the_gate_says_that_the_set_is_small():
 def test_a_metric_that_is_not_gated_fails_nothing():
     judgement = AccuracyReport((Metric("mAP50", 0.5, 1.0, Ratio(0.5, 0.4, 0.6, 64), gated=False),), {}, 64)
     assert judgement.failures(0.02) == []
+
+
+class _Says:
+    """A detector that finds what it was told, whatever it is shown."""
+
+    recorded_map = None
+
+    def __init__(self, *rows: list[float]) -> None:
+        self._rows = np.array(rows, np.float32).reshape(-1, 6)
+
+    def prepare(self, items: list[np.ndarray]) -> torch.Tensor:
+        return torch.zeros(len(items), 1)
+
+    def detections(self, output: torch.Tensor, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
+        return [self._rows.copy() for _ in shapes]
+
+
+def _two_of_three_classes(*rows: list[float]) -> CocoScore:
+    """Class 0 of the detector has no category here; 1 and 2 are the categories 7 and 5."""
+    annotations = {
+        "images": [{"id": 1}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 7, "bbox": [0, 0, 10, 10], "iscrowd": 0},
+            {"id": 2, "image_id": 1, "category_id": 5, "bbox": [20, 20, 10, 10], "iscrowd": 0},
+        ],
+        "categories": [{"id": 5, "name": "cup"}, {"id": 7, "name": "dog"}],
+    }
+    images = Images("one", (1,), lambda _: np.zeros((40, 40, 3), np.uint8))
+    data = DetectionSet("set", images, images, annotations, category_ids=(7, 5), judged_classes=(1, 2))
+    evaluator: Any = DetectionEvaluator(cast(Any, _Says(*rows)), data)
+    return evaluator.predict(lambda inputs: inputs, 1)
+
+
+def test_classes_without_a_category_are_neither_right_nor_wrong():
+    right = ([0, 0, 10, 10, 0.9, 1], [20, 20, 30, 30, 0.8, 2])
+    assert _two_of_three_classes(*right).map50_95 == pytest.approx(1)
+    assert _two_of_three_classes(*right, [0, 0, 10, 10, 0.99, 0]).map50_95 == pytest.approx(1)
+    # A wrong class that has a category is wrong.
+    assert _two_of_three_classes(right[0], [20, 20, 30, 30, 0.8, 1]).map50_95 == pytest.approx(0.5)
+
+
+def test_a_class_that_cannot_be_read_counts_as_wrong_in_every_judged_class():
+    right = ([0, 0, 10, 10, 0.9, 1], [20, 20, 30, 30, 0.8, 2])
+    assert _two_of_three_classes(*right, [float("nan")] * 6).map50_95 < 0.999

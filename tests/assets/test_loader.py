@@ -30,7 +30,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         raise BenchError(f"{source} is not there", hint="")
 
     monkeypatch.setattr(loader, "read_clip", missing)
-    monkeypatch.setattr(loader, "load_yolo", missing)
+    monkeypatch.setattr(loader, "load_detector", missing)
     return looked
 
 

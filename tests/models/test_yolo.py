@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from fixtures.errors import BenchError
+from fixtures.models.detector import load_detector
 from fixtures.models.onnx_export import export_onnx
-from fixtures.models.yolo import YoloModel, load_yolo
+from fixtures.models.yolo import YoloModel
 from fixtures.precision.onnx_session import open_session, run
 
 
 @pytest.fixture(scope="module")
 def model(untrained_checkpoint: Path) -> YoloModel:
-    return load_yolo(untrained_checkpoint, "cat-dog")
+    return load_detector(untrained_checkpoint, "cat-dog")
 
 
 def _raw(*anchors: list[float]) -> torch.Tensor:
@@ -98,7 +99,7 @@ def test_an_anchor_that_is_not_finite_reaches_the_score_as_nan(model: YoloModel,
 
 def test_missing_weights_are_named(tmp_path: Path):
     with pytest.raises(BenchError, match=r"(?s)not found: .*nothing.pt.*--suite embedded"):
-        load_yolo(tmp_path / "nothing.pt", "nothing")
+        load_detector(tmp_path / "nothing.pt", "nothing")
 
 
 @pytest.mark.parametrize("content", ["truncated", "text", "empty"])
@@ -107,7 +108,7 @@ def test_damaged_weights_are_named(untrained_checkpoint: Path, tmp_path: Path, c
     whole = untrained_checkpoint.read_bytes()
     path.write_bytes({"truncated": whole[: len(whole) // 2], "text": b"<html>404</html>", "empty": b""}[content])
     with pytest.raises(BenchError, match=r"(?s)cannot be read: .*damaged.pt.*download or copy it again"):
-        load_yolo(path, "damaged")
+        load_detector(path, "damaged")
 
 
 def test_a_checkpoint_that_is_no_detector_is_refused(tmp_path: Path):
@@ -115,12 +116,12 @@ def test_a_checkpoint_that_is_no_detector_is_refused(tmp_path: Path):
 
     path = tmp_path / "classifier.pt"
     torch.save({"model": ClassificationModel("yolov8n-cls.yaml", nc=3, verbose=False), "train_args": {}}, path)
-    with pytest.raises(BenchError, match="holds no YOLOv8 detector but a ClassificationModel"):
-        load_yolo(path, "classifier")
+    with pytest.raises(BenchError, match=r"holds no plain detector: its task is classify"):
+        load_detector(path, "classifier")
 
 
 def test_a_checkpoint_of_another_library_is_refused(tmp_path: Path):
     path = tmp_path / "state.pt"
     torch.save({"model": {"layer.weight": torch.zeros(3)}}, path)
     with pytest.raises(BenchError, match=r"cannot be read: .*state.pt"):
-        load_yolo(path, "state")
+        load_detector(path, "state")

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from fixtures.cache.engine_cache import EngineCache
-from fixtures.datasets.coco import detection_set
+from fixtures.datasets.base import DetectionSet
+from fixtures.datasets.coco import detection_set, split_in_halves
+from fixtures.datasets.validation.coco import validate_coco
 from fixtures.photos.decode import decode_rgb
 from fixtures.photos.labelled import as_photos, reencoded
 
@@ -35,9 +37,13 @@ def coco(tmp_path: Path) -> tuple[Path, Path]:
     return images, path
 
 
+def _squares(images: Path, annotations: Path) -> DetectionSet:
+    return detection_set(split_in_halves(validate_coco(annotations, images)), ["square"])
+
+
 def test_evaluation_images_become_photos_and_keep_their_boxes(coco: tuple[Path, Path]):
     images, annotations = coco
-    photos = as_photos(detection_set(images, annotations, ["square"]), images, limit=3)
+    photos = as_photos(_squares(images, annotations), images, limit=3)
     assert [photo.name for photo in photos.photos] == ["0.jpg", "2.jpg", "4.jpg"]
     assert [image["id"] for image in photos.annotations["images"]] == [0, 1, 2]
     assert [box["image_id"] for box in photos.annotations["annotations"]] == [0, 1, 2]
@@ -46,7 +52,7 @@ def test_evaluation_images_become_photos_and_keep_their_boxes(coco: tuple[Path, 
 
 def test_reencoded_photos_have_half_the_colour_and_the_same_content(coco: tuple[Path, Path], tmp_path: Path):
     images, annotations = coco
-    before = as_photos(detection_set(images, annotations, ["square"]), images)
+    before = as_photos(_squares(images, annotations), images)
     after = reencoded(EngineCache(tmp_path / "cache"), before)
     assert [photo.name for photo in after.photos] == [photo.name for photo in before.photos]
     for old, new in zip(before.photos, after.photos, strict=True):
