@@ -28,7 +28,7 @@ USUAL = "nothing unusual"
 COUNTED_IMAGES = ("images with other objects", "flips")
 # A case's pictures and their tables take about 4 kB, a thumbnail 2: with more of them a full matrix with its
 # history would not stay below a megabyte.
-MOST_PICTURES = 56
+MOST_PICTURES = 50
 MOST_THUMBNAILS = 48
 OUTCOMES = {"error": "stopped with an error", "failed": "failed", "skipped": "did not run"}
 

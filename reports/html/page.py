@@ -143,8 +143,6 @@ def render(
         case_seconds,
         formatting.milliseconds,
         formatting.first_line,
-        answer.kept_words,
-        answer.interval_words,
         engine_name,
         shade,
         formatting.first_clause,
