@@ -15,7 +15,7 @@ from reports.analysis.recommendation import TIE, Recommendation, recommend
 from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.record.schema import Row
 from reports.record.store import last_session
-from reports.text.formatting import join_words, milliseconds, percent, percent_interval, pluralize, significant, times
+from reports.text.formatting import join_words, milliseconds, percent, pluralize, significant, times
 
 CERTAIN, LIKELY, FAILS, NOT_JUDGED, BASELINE = "certain", "likely", "fails", "not judged", "baseline"
 THROUGHPUT, LATENCY = "throughput", "latency"
@@ -147,7 +147,7 @@ def model_answers(cases: Sequence[CaseSummary], choices: Sequence[Recommendation
 
 def status(cases: Sequence[CaseSummary], least: float, worse: int, finished: bool) -> Status:
     """`worse` is how much a history confirms to have become worse; `finished` whether the record has its end."""
-    ran = [case for case in cases if case.ran]
+    ran = [case for case in cases if case.attempted]
     return Status(
         ran=len(ran),
         judged=sum(case.gate in ("pass", "fail") for case in ran),
@@ -163,7 +163,7 @@ def status(cases: Sequence[CaseSummary], least: float, worse: int, finished: boo
 
 def accuracy_mark(case: CaseSummary, least: float) -> str:
     """How certain it is that this case keeps `least` of the baseline's accuracy, in a word."""
-    if case.gate == "fail" or not case.sound:
+    if case.gate == "fail" or not case.consistent:
         return FAILS
     if case.is_baseline:
         return BASELINE
@@ -204,7 +204,7 @@ def _mode(choice: Recommendation, cases: Sequence[CaseSummary], least: float) ->
     )
     ship = tuple(case for case in timed if case.id in choice.case_ids)
     engines = [case for case in timed if not case.is_baseline] or timed
-    shown = next(iter(ship), None) or next((case for case in engines if case.sound), engines[0])
+    shown = next(iter(ship), None) or next((case for case in engines if case.consistent), engines[0])
     marks = [accuracy_mark(case, least) for case in ship or (shown,)]
     order = (FAILS, NOT_JUDGED, LIKELY, CERTAIN, BASELINE)
     return ModeAnswer(
@@ -226,18 +226,12 @@ def _best(modes: Sequence[ModeAnswer]) -> ModeAnswer:
     return min(near, key=lambda mode: mode.batch)
 
 
-def kept_words(case: CaseSummary, least: float) -> str:
+def _kept_words(case: CaseSummary, least: float) -> str:
     """`keeps 100.4 % of its mAP50-95`; empty where no ratio is known, and for the baseline, which keeps what it has."""
     metric = case.metric
     if case.is_baseline or metric is None or metric.ratio is None:
         return ""
     return f"keeps {percent(metric.ratio.value, least)} of its {metric.name}"
-
-
-def interval_words(case: CaseSummary) -> str:
-    """`97.5–101.2 %`; empty where no interval is known."""
-    interval = percent_interval(case.metric.ratio if case.metric else None)
-    return f"{interval}\u202f%" if interval else ""
 
 
 def _sentence(model: str, throughput: ModeAnswer, latency: ModeAnswer | None, least: float) -> str:
@@ -254,7 +248,7 @@ def _sentence(model: str, throughput: ModeAnswer, latency: ModeAnswer | None, le
 def _advice(mode: ModeAnswer, least: float) -> str:
     shown = mode.shown
     speed = f"{significant(shown.images_per_second)} img/s at batch {mode.batch}"
-    kept = kept_words(shown, least)
+    kept = _kept_words(shown, least)
     if not mode.ship:
         why = {FAILS: "nothing passes", NOT_JUDGED: "accuracy was not judged"}.get(mode.accuracy, "nothing to compare")
         told = ", ".join(filter(None, [f"{engine_name(shown)}: {speed}", kept]))

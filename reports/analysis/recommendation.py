@@ -222,7 +222,7 @@ def int8_costs(timed: Sequence[CaseSummary], least: float) -> str | None:
 
     None where none was judged. A loss is a share of the baseline's figure; less than nothing is a gain.
     """
-    judged = [each for each in timed if each.precision == "int8" and each.gate in ("pass", "fail") and each.sound]
+    judged = [each for each in timed if each.precision == "int8" and each.gate in ("pass", "fail") and each.consistent]
     passing = [each for each in judged if each.gate == "pass"]
     case = min(
         passing or judged,

@@ -17,7 +17,7 @@ from reports.text.formatting import milliseconds, significant, times
 
 WIDTH = 420
 ROW_PX, BAR_PX = 20, 11
-NUMBER_PX, NAME_PX, BAR_LEFT_PX = 16, 22, 192
+NUMBER_PX, NAME_PX, BAR_LEFT_PX = 16, 22, 196
 # Room for `10 791` behind the longest bar, and with one image at a time for `10 791 · 0.093 ms`.
 FIGURE_PX, FIGURES_PX = 48, 112
 CAP_PX = 3.5
@@ -29,12 +29,12 @@ SHADES = ("fp32", "fp16", "int8")
 
 @dataclass(frozen=True)
 class Bars:
-    """The picture of one model and batch. `unit` tells what the figures behind the bars are."""
+    """The picture of one model and batch, and whether something in it has a whisker or is struck through."""
 
     batch: int
     svg: Markup
-    unit: str
     has_whiskers: bool
+    has_struck: bool
     cases: tuple[CaseSummary, ...]
 
 
@@ -64,8 +64,7 @@ def bars(
         f"Speed of {len(own)} engines of {model} at batch {batch}, the fastest first; the table has the same figures."
     )
     picture = svg(WIDTH, height, *drawn, class_="panel bars", role="group", aria_label=words)
-    unit = "img/s" if batch > 1 else "img/s · ms"
-    return Bars(batch, picture, unit, any(unreliable(case) for case in own), tuple(own))
+    return Bars(batch, picture, any(map(unreliable, own)), any(map(_fails, own)), tuple(own))
 
 
 def shade(precision: str) -> str:
@@ -77,7 +76,7 @@ def _row(case: CaseSummary, place: int, number: int, fastest: float, ships: bool
     rate = case.images_per_second or 0.0
     top = ROW_PX * place + 4
     middle = top + ROW_PX / 2 - 2
-    fails = " fails" if case.gate_label in ("fail", "error") else ""
+    fails = " fails" if _fails(case) else ""
     name = case.name if len(case.name) <= LONGEST_NAME else case.name[: LONGEST_NAME - 1] + "…"
     right = WIDTH - (FIGURES_PX if case.batch == 1 else FIGURE_PX)
     end = _x(rate, fastest, right)
@@ -108,6 +107,11 @@ def _row(case: CaseSummary, place: int, number: int, fastest: float, ships: bool
         figure += f" · {milliseconds(case.effective_latency.p50_ms)}"
     parts.append(text((shown + 5, middle + 4), figure, f"figure{' ships' if ships else ''}"))
     return tag("g", *parts, class_="point", role="img", tabindex="0")
+
+
+def _fails(case: CaseSummary) -> bool:
+    """Whether its gate failed, or the case crashed."""
+    return case.gate_label in ("fail", "error")
 
 
 def _told(case: CaseSummary) -> str:

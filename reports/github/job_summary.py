@@ -192,7 +192,7 @@ def _table(session: Sequence[Row]) -> Iterator[str]:
     shipped = {case_id for choice in recommend(session) for case_id in choice.case_ids}
     group = None
     for case in summarize(session):
-        if not case.ran:
+        if not case.attempted:
             continue
         if group != (case.model, case.batch):
             group = (case.model, case.batch)

@@ -13,7 +13,7 @@ from reports.analysis.stationarity import movement
 from reports.analysis.tables import layers_text
 from reports.analysis.timing_quality import caveats, interval_width, samples_by_process
 from reports.html.case_details_charts import Table, card, chart, tables
-from reports.html.case_details_gpu import card_words, launches_words
+from reports.html.case_details_gpu import gpu_words, launches_words
 from reports.html.changed_examples import Changed, changed_images
 from reports.text.formatting import join_words, milliseconds, sentence, significant
 
@@ -28,7 +28,7 @@ USUAL = "nothing unusual"
 COUNTED_IMAGES = ("images with other objects", "flips")
 # A case's pictures and their tables take about 4 kB, a thumbnail 2: with more of them a full matrix with its
 # history would not stay below a megabyte.
-MOST_PICTURES = 56
+MOST_PICTURES = 50
 MOST_THUMBNAILS = 48
 OUTCOMES = {"error": "stopped with an error", "failed": "failed", "skipped": "did not run"}
 
@@ -57,7 +57,8 @@ def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> 
     Every one has its picture, unless there are more than `MOST_PICTURES`: then those with something unusual come
     first, the `recommended` ones after them, and others while there is room.
     """
-    found = [_why(case, f"why-{number}") for number, case in enumerate((each for each in cases if each.ran), start=1)]
+    attempted = [case for case in cases if case.attempted]
+    found = [_why(case, f"why-{number}") for number, case in enumerate(attempted, start=1)]
     wanted = sorted(found, key=lambda each: (each.headline == USUAL, each.case.id not in recommended))
     drawn = {each.case.id for each in wanted[:MOST_PICTURES]}
     models: dict[str, list[Why]] = {}
@@ -82,7 +83,7 @@ def _why(case: CaseSummary, anchor: str) -> Why:
         ("Launches", launches_words(case)),
         ("In the order of time", sentence(_order(case))),
         ("Warm-up and end", _ending(case)),
-        ("Card", card_words(case)),
+        ("Card", gpu_words(case)),
         ("Accuracy", _accuracy(case)),
         ("Layers", _layers(case)),
         ("Notes", _notes(case)),

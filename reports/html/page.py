@@ -15,14 +15,14 @@ from markupsafe import Markup
 
 from reports.analysis import answer
 from reports.analysis.cases import CaseSummary
-from reports.analysis.gpu_figures import card_figures, filled, peak_sources, quantity, speeds
+from reports.analysis.gpu_figures import filled, gpu_figures, peak_sources, quantity, speeds
 from reports.analysis.names import engine_name
 from reports.analysis.run_time import case_seconds, parts, session_cost
 from reports.analysis.tables import build_metric_table, build_table, layers_text, records, size_ratio
 from reports.analysis.timing_quality import caveats
 from reports.charts import scatter
 from reports.charts.bars import Bars, bars, numbers, shade
-from reports.description.machine import card_facts, machine
+from reports.description.machine import gpu_facts, machine
 from reports.description.not_run import unanswered
 from reports.description.suite_description import about
 from reports.errors import ReportError
@@ -38,7 +38,7 @@ from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
 from reports.html.pipeline_section import pipeline_section
 from reports.record.files import write_atomically
-from reports.record.machine import on_card
+from reports.record.machine import on_gpu
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text import formatting
@@ -138,13 +138,11 @@ def render(
         formatting.pluralize,
         layers_text,
         size_ratio,
-        card_figures,
+        gpu_figures,
         cause,
         case_seconds,
         formatting.milliseconds,
         formatting.first_line,
-        answer.kept_words,
-        answer.interval_words,
         engine_name,
         shade,
         formatting.first_clause,
@@ -154,7 +152,7 @@ def render(
         environment.filters[helper.__name__] = helper
     environment.filters["headings"] = _headings
     shipped = {case_id for choice in reading.choices for case_id in choice.case_ids}
-    ran = [case for case in cases if case.ran]
+    ran = [case for case in cases if case.attempted]
     why, lines = explain(cases, shipped), case_lines(rows, cases)
     places = numbers(cases)
     return environment.get_template("report.html.j2").render(
@@ -185,7 +183,7 @@ def render(
         speeds=speeds(ran),
         columns=filled(ran),
         peak_sources=peak_sources(ran),
-        card_facts=card_facts(session),
+        gpu_facts=gpu_facts(session),
         other_environment={name: found for name, found in session["environment"].items() if name != "card"},
         judged=[case for case in cases if case.metrics],
         unanswered=unanswered(cases),
@@ -242,7 +240,7 @@ def _speed_pictures(
 
 def _rehearsal(session: Row) -> str:
     """Why the figures are none of what will ship, in a few words; empty where they are. Details stand under Trust."""
-    if not (session["environment"].get("gpu") and on_card(session)):
+    if not (session["environment"].get("gpu") and on_gpu(session)):
         return "On a CPU: this tells nothing about a GPU."
     return "On small models: your own differ." if session["suite"].get("name") == "embedded" else ""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.errors import ReportError
-from reports.record.machine import on_card, what_decides
+from reports.record.machine import compatibility_facts, on_gpu
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, PIPELINE_KIND, EndRow, Row, Status
 from reports.record.session import read_suite
 from reports.record.store import last_session
@@ -147,7 +147,7 @@ def _facts(session: Row) -> dict[str, Any]:
     """What must be the same in all shards, by the name that a message gives it."""
     settings, environment, suite = session["settings"], session["environment"], session["suite"]
     facts = {f"setting {name}": value for name, value in settings.items() if name not in FREE}
-    facts |= what_decides(environment, on_card(session))
+    facts |= compatibility_facts(environment, on_gpu(session))
     facts["suite"] = suite.get("name")
     weights = {f"{name} weights": part.sha256 for name, part in read_suite(suite).items() if part.sha256}
     return facts | weights

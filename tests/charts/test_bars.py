@@ -65,6 +65,7 @@ def test_a_rough_timing_has_a_whisker_as_wide_as_its_interval() -> None:
     assert (left - BAR_LEFT_PX) / full == pytest.approx(1 / 1.2, abs=0.01)
     assert (right - BAR_LEFT_PX) / full == pytest.approx(1 / 0.8, abs=0.01)
     assert drawn.has_whiskers and not _bars([ROWS[0], *answered(BASE, 10.0)]).has_whiskers
+    assert drawn.has_struck and not _bars([ROWS[0], *answered(BASE, 10.0)]).has_struck
 
 
 def test_one_image_at_a_time_has_its_milliseconds() -> None:

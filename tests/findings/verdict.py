@@ -10,6 +10,7 @@ import numpy as np
 
 from reports.compare.runs import compare, told
 from reports.findings.base import Finding
+from reports.findings.data import LABELS_UNUSED
 from reports.findings.history import history_findings
 from reports.findings.run import find
 from reports.history.session_regressions import Regression
@@ -19,6 +20,10 @@ from tests.helpers.rows import accuracy, answered, build, card_speed, case, end_
 GOLDEN = Path(__file__).parent / "golden.txt"
 BASELINE = case("pytorch", "fp32")
 COUNT = 600
+NOTICES = [
+    {"code": "boxes-outside", "text": "boxes outside, left out", "count": 5, "examples": ["a"], "changes_score": True},
+    {"code": "encoding", "text": "a mark was taken away", "count": 1, "examples": ["b"], "changes_score": False},
+]
 
 
 def on_gpu(of: dict[str, Any], p50: float, ratio: float = 1.0, **changed: Any) -> list[Row]:
@@ -38,7 +43,7 @@ def troubled() -> list[Row]:
     damaged = on_gpu(case("damaged", "fp16"), 2.0)
     damaged[0]["values"]["size_bytes"] = "big"
     return [
-        session_row(gpu="NVIDIA H200"),
+        session_row(gpu="NVIDIA H200", notices=NOTICES),
         *on_gpu(BASELINE, 4.0),
         *on_gpu(case("drifts", "fp16"), 2.0, samples_ms=drift),
         *on_gpu(case("unsteady", "fp16"), 2.0, steady=False),
@@ -65,6 +70,14 @@ def troubled() -> list[Row]:
             reason="untrained",
         ),
         *damaged,
+        accuracy(case("labels", "fp16"), 1.0, details={LABELS_UNUSED: "the baseline is right in 0 of 9"}),
+        accuracy(
+            case("blind", "fp16"),
+            1.0,
+            outcome="failed",
+            reason="the baseline finds nothing",
+            implausible_baseline="the baseline's mAP50-95 is 0.0110",
+        ),
         card_speed(case("alone", "fp32", model="clip-image"), 2.0),
         row(case("absent", "fp16"), "matrix", outcome="skipped", reason="no GPU: nvidia-smi says so"),
         {"kind": "torn", "line": 8, "bytes": 12},
@@ -77,6 +90,13 @@ def ended(status: int | None, *rows: Row) -> list[Row]:
     return [session_row(), *rows, *([] if status is None else [end_row(status)])]
 
 
+def on_pytorch_2_5_1() -> Row:
+    """The session of a run on a CPU with the PyTorch whose torch.compile computes boxes wrongly."""
+    session = session_row()
+    session["environment"] |= {"packages": {"torch": "2.5.1+cpu"}, "device": "cpu"}
+    return session
+
+
 def runs() -> dict[str, list[Finding]]:
     """The findings of runs that together have every finding there is."""
     good = answered(BASELINE, 80.0)
@@ -84,9 +104,11 @@ def runs() -> dict[str, list[Finding]]:
     worse = Regression("regression", BASELINE["id"], "device time", "device time is 5.0 % longer")
     idle = row(case("absent", "fp16"), "matrix", outcome="skipped", reason="no GPU")
     before, after = compared()
+    compiled, fails = answered(case("torch-compile", "fp32"), 60.0), [accuracy(case("torch-compile", "fp32"), 0.82)]
     return {
         "everything that may be found": find(troubled()),
         "nothing": find(calm),
+        "a known fault of a package": find([on_pytorch_2_5_1(), *compiled[:2], *fails, end_row(1)]),
         "nothing judged": find(ended(0, good[0], good[1])),
         "nothing measured": find(ended(0)),
         "unfinished": find(ended(None, *good)),

@@ -26,7 +26,7 @@ from reports.record.schema import Row
 from reports.record.store import read_rows
 from tests.helpers.browsing import DESK, LOOK_NAMES, LOOKS, PHONE, grave, needs_browser
 from tests.helpers.rows import accuracy, build, card_speed, case, end_row, night, row, session_row
-from tests.helpers.runs import run_bench
+from tests.helpers.runs import run_here
 
 pytestmark = needs_browser
 
@@ -82,10 +82,10 @@ def whole(page: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def embedded(tmp_path_factory: pytest.TempPathFactory, engine_cache: Path) -> Path:
     """The record of a run of the embedded suite on this machine."""
     folder = tmp_path_factory.mktemp("embedded")
-    done = run_bench(*EMBEDDED, "--engine-cache", str(folder / "engines"), "--output", str(folder / "run"))
+    done = run_here(*EMBEDDED, "--engine-cache", str(engine_cache), "--output", str(folder / "run"))
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "run" / "rows.jsonl"
 

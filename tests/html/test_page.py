@@ -14,7 +14,7 @@ from fixtures.backends import registry
 from reports.__main__ import main
 from reports.analysis.cases import summarize
 from reports.analysis.tables import build_table, records
-from reports.description.machine import card_facts, machine
+from reports.description.machine import gpu_facts, machine
 from reports.description.not_run import unanswered
 from reports.errors import ReportError
 from reports.html.assets import case_lines
@@ -244,7 +244,7 @@ def test_what_disturbed_a_measurement_stands_beside_the_engine() -> None:
 
 
 def test_the_card_is_named_with_what_a_number_depends_on() -> None:
-    assert card_facts(session_row(gpu="NVIDIA H200", card=CARD)) == [
+    assert gpu_facts(session_row(gpu="NVIDIA H200", card=CARD)) == [
         ("GPU", "NVIDIA H200"),
         ("compute capability", "9.0"),
         ("driver", "580.95.05"),
@@ -257,8 +257,8 @@ def test_the_card_is_named_with_what_a_number_depends_on() -> None:
 
 
 def test_a_record_that_knows_only_the_name_of_the_card_names_it() -> None:
-    assert card_facts(session_row(gpu="NVIDIA H200")) == [("GPU", "NVIDIA H200")]
-    assert card_facts(session_row()) == []
+    assert gpu_facts(session_row(gpu="NVIDIA H200")) == [("GPU", "NVIDIA H200")]
+    assert gpu_facts(session_row()) == []
 
 
 def test_an_engine_that_is_not_what_was_asked_for_is_shown_as_failed_and_not_drawn() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fixtures.photos.drawn import draw_photo, encode, recipe
-from fixtures.pipeline import command
-from fixtures.pipeline.predictor import PhotoPredictor, PredictorSettings
+from fixtures.pipeline.library import command
+from fixtures.pipeline.library.predictor import PhotoPredictor, PredictorSettings
 
 SIZE = (640, 480)
 

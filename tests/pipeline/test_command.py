@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 from fixtures.photos.base import Photo
-from fixtures.pipeline import command, feeding
-from fixtures.pipeline.command import ANSWERED, INTERRUPTED, NOT_RUN, SOME_FAILED, Failures, main
-from fixtures.pipeline.journal import FileState, Journal
-from fixtures.pipeline.output import as_row
-from fixtures.pipeline.predictor import PhotoPredictor, PredictorSettings
+from fixtures.pipeline import feeding
+from fixtures.pipeline.library import command
+from fixtures.pipeline.library.command import ANSWERED, INTERRUPTED, NOT_RUN, SOME_FAILED, Failures, main
+from fixtures.pipeline.library.journal import FileState, Journal
+from fixtures.pipeline.library.output import as_row
+from fixtures.pipeline.library.predictor import PhotoPredictor, PredictorSettings
 
 pytestmark = pytest.mark.usefixtures("kept_open")
 
@@ -213,7 +214,8 @@ def test_a_sub_folder_that_vanishes_costs_its_photos_alone(
         (("--engines", "onnxruntime"), "is no engine"),
         (("--engines", "a-fp32,b-fp32,c-fp32"), "too many"),
         (("--engines", "tensorrt-fp16"), "cannot run"),
-        (("--batch", "0"), "out of range"),
+        (("--batch", "1025"), "out of range"),
+        (("--decoder", "magic"), "choose among"),
         (("--prompts", "absent.txt"), "cannot be read"),
         (("--output", "a.docx"), "no format is known"),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fixtures.errors import BenchError
-from fixtures.pipeline.journal import FileState, Journal, state_of
+from fixtures.pipeline.library.journal import FileState, Journal, state_of
 
 ASKED = {"decoder": "pil", "yolo": "yolov8n.pt abc"}
 STATE = FileState(10, 1_700_000_000_000_000_000)

@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.errors import BenchError
 from fixtures.pipeline.base import Box, PhotoResult, Scene
-from fixtures.pipeline.output import Row, as_row, check_output, write_output
+from fixtures.pipeline.library.output import Row, as_row, check_output, write_output
 
 
 @pytest.fixture

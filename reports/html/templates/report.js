@@ -258,7 +258,7 @@ function readable(figure) {
 function forwardable(section) {
   const cards = Array.from(section.querySelectorAll("[data-sentence]"));
   if (!cards.length) return;
-  const copy = element("button", { type: "button", class: "copy", "aria-label": "Copy the answer" }, "Copy");
+  const copy = element("button", { type: "button", class: "copy" }, "Copy the answer");
   const told = element("span", { "aria-live": "polite", class: "soft" });
   section.append(element("p", { class: "forward" }, copy, " ", told));
   copy.addEventListener("click", async () => {
