@@ -38,19 +38,16 @@ class Exchange:
 def limits(speed: PipelineSpeed) -> list[Limit]:
     """What each resource allows, the scarcest first.
 
-    A serial pipeline has one resource: its caller. One that overlaps has its workers, the caller that launches the
-    networks and waits for them, and all cores together, which on a CPU serve both.
+    A serial pipeline has one resource: its caller. One that overlaps has its workers (or the GPU's decoder), the
+    caller that launches the networks and waits for them, and all cores together, which on a CPU serve both. Of two
+    decoders side by side the serial pass has timed one alone: they set no limit here.
     """
     if speed.overlap == "serial":
         return [Limit("one caller", MILLISECONDS / whole_ms(speed), _largest(speed, [s.name for s in speed.stages]))]
     answering = [stage.name for stage in speed.stages if stage.name not in FEEDING_STAGES]
     cpu_ms = sum(stage.cpu_ms for stage in speed.stages)
     found = [
-        Limit(
-            f"{speed.workers} {'worker' if speed.workers == 1 else 'workers'}",
-            speed.workers * MILLISECONDS / max(speed.stage_ms(FEEDING_STAGES), 1e-6),
-            _largest(speed, FEEDING_STAGES),
-        ),
+        *([] if speed.second_decoder else [_feeding(speed)]),
         Limit("the networks", MILLISECONDS / max(speed.stage_ms(answering), 1e-6), _largest(speed, answering)),
         Limit(
             f"{speed.cores} cores",
@@ -59,6 +56,17 @@ def limits(speed: PipelineSpeed) -> list[Limit]:
         ),
     ]
     return sorted(found, key=lambda limit: limit.photos_per_second)
+
+
+def _feeding(speed: PipelineSpeed) -> Limit:
+    """What decoding allows: workers on the host side by side, or the one decoder of a GPU, however many feed it."""
+    if speed.decoder_on_gpu:
+        return Limit("the GPU's decoder", MILLISECONDS / max(speed.stage_ms(("decode",)), 1e-6), "decode")
+    return Limit(
+        f"{speed.workers} {'worker' if speed.workers == 1 else 'workers'}",
+        speed.workers * MILLISECONDS / max(speed.stage_ms(FEEDING_STAGES), 1e-6),
+        _largest(speed, FEEDING_STAGES),
+    )
 
 
 def reached(speed: PipelineSpeed) -> float:

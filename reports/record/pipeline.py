@@ -40,7 +40,8 @@ class PipelineSpeed(Result, frozen=True, kw_only=True):
     """How fast a pipeline is on one set of photos.
 
     `stages` and `whole_ms` (milliseconds a photo) are of the serial pass; `photos_per_second` with its 95 % interval
-    of the overlapped one, in steady state; `latency_ms` of a photo that comes alone. `cpu_busy` is the share of all
+    of the overlapped one, in steady state; `latency_ms` of a photo that comes alone. `second_decoder`: another decoder
+    works beside the one whose time stands in `stages`. `cpu_busy` is the share of all
     `cores` that this and its worker processes took, `gpu_busy` the share of the time in which the GPU did something.
     `memory_bytes` is what all its processes held together. `failed_photos`: by name, why.
     """
@@ -66,6 +67,8 @@ class PipelineSpeed(Result, frozen=True, kw_only=True):
     tried: tuple[Setting, ...] = ()
     photo_megapixels: Number | None = None
     photo_bytes: Number | None = None
+    decoder_on_gpu: bool = False
+    second_decoder: bool = False
     gpu_busy: Number | None = None
     gpu_memory_bytes: int | None = None
     joules_per_photo: Number | None = None

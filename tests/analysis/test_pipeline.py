@@ -1,5 +1,6 @@
 """What decides a pipeline's speed, by its stage times."""
 
+import msgspec
 import pytest
 
 from reports.analysis.pipeline import (
@@ -100,3 +101,12 @@ def test_a_later_row_replaces_an_earlier_one_and_a_broken_value_is_left_out():
     second["values"]["latency_ms"] = "soon"
     (found,) = read_pipelines([first, second])
     assert found.speed.photos_per_second == 2.0 and found.speed.latency_ms is None
+
+
+def test_a_decoder_on_a_gpu_is_one_however_many_feed_it_and_of_two_decoders_neither_is_the_limit():
+    stages = {"decode": 1.0, "preprocess": 0.7, "detector": 0.3}
+    times = msgspec.structs.replace(speed(stages, "threads", workers=2, cores=16, cpu=0.2), decoder_on_gpu=True)
+    scarcest = limits(times)[0]
+    assert (scarcest.resource, scarcest.photos_per_second) == ("the GPU's decoder", pytest.approx(1000))
+    both = msgspec.structs.replace(times, second_decoder=True)
+    assert "the GPU's decoder" not in {limit.resource for limit in limits(both)}

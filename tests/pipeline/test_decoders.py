@@ -96,3 +96,24 @@ def test_other_formats_are_decoded_by_pillow(decoder):
     Image.fromarray(scene()).save(stream, "PNG")
     (photo,) = decoder.decode([stream.getvalue()], None)
     assert np.array_equal(as_numpy(photo), scene())
+
+
+def test_a_gpu_is_given_photos_in_colour_alone():
+    """Of grey ones nvImageCodec made another picture: they, CMYK and other formats are Pillow's."""
+    from fixtures.pipeline.decoders.on_gpu import decode_all
+
+    stream = io.BytesIO()
+    Image.fromarray(scene()).save(stream, "PNG")
+    encodings = ("baseline", "grey", "cmyk", "progressive")
+    given = [*(encode(scene(), Recipe(120, 90, encoding, 6)) for encoding in encodings), stream.getvalue(), b"no photo"]
+    seen = []
+
+    def on_gpu(data):
+        seen.extend(data)
+        return [torch.from_numpy(np.array(Image.open(io.BytesIO(each)))) for each in data]
+
+    found = decode_all(given, None, on_gpu, "cpu")
+    assert seen == [given[0], given[3]]
+    for photo, expected in zip(found[:5], REFERENCE.decode(given[:5], None), strict=True):
+        assert np.array_equal(photo.pixels.numpy(), expected.pixels)
+    assert isinstance(found[5], PhotoError)
