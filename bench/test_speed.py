@@ -6,5 +6,5 @@ pytestmark = pytest.mark.speed
 
 
 def test_speed(result, check):
-    """Device time on a card, end-to-end latency everywhere: from steady state until the median is known."""
+    """Device time on a GPU, end-to-end latency everywhere: from steady state until the median is known."""
     check(result)

@@ -1,5 +1,6 @@
 """Networks that several test modules share. Made once a session; untrained unless they are the embedded ones."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,13 +8,33 @@ import pytest
 import torch
 
 
+def pytest_configure() -> None:
+    """Many tests run sessions of their own: no worker of pytest-xdist, as which pytest-benchmark would take them."""
+    os.environ.pop("PYTEST_XDIST_WORKER", None)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the real thing run where the real thing is."""
+    """Tests of the real thing run where the real thing is.
+
+    With `pytest-xdist --dist loadgroup` the tests of a module share a process, and so their fixtures; those of the
+    modules that measure time name the group "timing", which makes them run one after another.
+    """
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
     if not torch.cuda.is_available():
         reason = pytest.mark.skip(reason=f"PyTorch {torch.__version__} sees no CUDA device here")
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(reason)
+
+
+@pytest.fixture(scope="session")
+def engine_cache(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """One engine cache for all tests that do not ask what is built, also those in other processes of pytest-xdist."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if hasattr(request.config, "workerinput") else own) / "engines"
 
 
 @pytest.fixture

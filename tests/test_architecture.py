@@ -1,9 +1,14 @@
 """The architecture: who may import whom, and that nothing heavy is imported early."""
 
 import ast
+import inspect
+import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -90,10 +95,49 @@ def test_options_and_plan_import_nothing_heavy():
 
 
 def test_every_backend_of_the_catalogue_keeps_the_contract():
+    """What can be asked without a GPU: what it is, what it can do, and what its engines depend on."""
     from fixtures.backends import registry
+    from fixtures.backends.base import ALL_TASKS, Backend, EngineOptions
 
     for name in registry.NAMES:
         found = registry.backend(name)
-        assert found.name == name
-        for part in ("needs_onnx", "dynamic_batch", "file_name", "unsupported_reason", "cache_key", "build", "load"):
-            assert hasattr(found, part), f"{name} lacks {part}"
+        assert found.name == name and found.engine_name in registry.NAMES
+        assert isinstance(found.needs_onnx, bool) and isinstance(found.dynamic_batch, bool)
+        assert set(found.tasks) <= set(ALL_TASKS) and found.tasks
+        assert Path(found.file_name).name == found.file_name
+        reasons = [found.unsupported_reason(precision, "cpu") for precision in ("fp32", "fp16", "int8")]
+        assert all(isinstance(reason, str) for reason in reasons)
+        with suppress(ImportError):  # some ask their package for its version
+            json.dumps(dict(found.cache_key(EngineOptions())))  # it goes into the manifest
+        for method in ("build", "load"):
+            expected = inspect.signature(getattr(Backend, method)).parameters.keys() - {"self"}
+            assert inspect.signature(getattr(found, method)).parameters.keys() == expected, f"{name}.{method}"
+
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+
+
+def test_the_page_on_the_architecture_names_what_there_is():
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    for path in re.findall(r"`([\w/]+/(?:[\w.]+\.py)?)`", text):
+        assert (ROOT / path).exists(), path
+    for module, names in re.findall(r"^\|[^|]+\| `([\w/]+\.py)` \| (`.+`) \|$", text, re.MULTILINE):
+        for name in re.findall(r"`(\w+)`", names):
+            source = (ROOT / module).read_text(encoding="utf-8")
+            assert re.search(rf"^\s*def {name}\(|^{name} = ", source, re.MULTILINE), f"{module}: {name}"
+
+
+@pytest.mark.parametrize("package", ["fixtures", "reports"])
+def test_the_page_on_the_architecture_has_every_package(package: str):
+    table = ARCHITECTURE.read_text(encoding="utf-8").split(f"| package of `{package}` |")[1].split("\n\n")[0]
+    listed = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    there = {path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()}
+    there |= {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
+    assert listed == there
+
+
+def test_each_package_of_the_fixtures_is_kept_from_pytest_and_the_reports():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = {each["id"]: each for each in tomllib.load(file)["tool"]["importlinter"]["contracts"]}
+    packages = {f"fixtures.{path.stem}" for path in (ROOT / "fixtures").iterdir() if not path.name.startswith("__")}
+    assert set(contracts["pytest"]["source_modules"]) == packages - {"fixtures.pytest_plugin"}

@@ -103,7 +103,7 @@ class CaseSummary:
         return tuple(name for name, answer in self.answers.items() if answer.outcome == "failed" and name != "accuracy")
 
     @property
-    def sound(self) -> bool:
+    def consistent(self) -> bool:
         """Whether the case measured what its name says."""
         return not self.problems and not self.failed_stages
 
@@ -115,7 +115,7 @@ class CaseSummary:
         )
 
     @property
-    def ran(self) -> bool:
+    def attempted(self) -> bool:
         """Whether anything was tried. A case that was only refused by the matrix did not run."""
         return any(answer.outcome != "skipped" for answer in self.answers.values())
 
@@ -284,5 +284,5 @@ def reference_case(case: CaseSummary, cases: Sequence[CaseSummary], backend: str
     for other in cases:
         same = (other.model, other.batch) == (case.model, case.batch)
         if same and (other.backend, other.precision) == (backend, BASELINE_PRECISION) and other.latency:
-            return other if other.sound else None
+            return other if other.consistent else None
     return None

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from reports.analysis.cases import summarize
+from reports.record.pipeline import read_pipelines
 from reports.record.schema import Row, Status
 
 
@@ -16,8 +17,10 @@ def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
     with an error. SLOWER: the history confirms that something became worse, or a case that used to run is gone.
     Unclear findings fail nothing.
     """
-    cases = summarize(list(rows))
+    rows = list(rows)
+    cases = summarize(rows)
     outcomes = {answer.outcome for case in cases for answer in case.answers.values()}
+    outcomes |= {outcome for pipeline in read_pipelines(rows) for outcome in pipeline.outcomes.values()}
     if "failed" in outcomes or any(case.problems for case in cases):
         return Status.GATE_FAILED
     if "error" in outcomes:

@@ -11,7 +11,7 @@ OPTIONAL = ("launch", "end_to_end", "memory_bytes", "energy_mj", "share_of_peak"
 
 
 @dataclass(frozen=True)
-class CardFigures:
+class GpuFigures:
     """One speed answer's figures of the card. None, empty or False is what was not recorded.
 
     `launch` is what the host took to launch a call, `launches_repeated` how many calls were asked again because it
@@ -42,12 +42,12 @@ class CardFigures:
     foreign: str
 
 
-def card_figures(case: CaseSummary) -> CardFigures:
+def gpu_figures(case: CaseSummary) -> GpuFigures:
     """What the case's speed says of the GPU."""
     speed = case.speed
     state, energy, end_to_end, launch = speed.gpu or GpuTelemetry(), speed.energy, speed.end_to_end, speed.launch
     joules = energy.joules_per_image if energy else None
-    return CardFigures(
+    return GpuFigures(
         launch=case.launch,
         launches_repeated=launch.repeats if launch else 0,
         queued=launch.queued if launch else None,
@@ -71,7 +71,7 @@ def card_figures(case: CaseSummary) -> CardFigures:
 
 def filled(cases: Iterable[CaseSummary]) -> frozenset[str]:
     """Those of the `OPTIONAL` columns that at least one case fills."""
-    figures = [card_figures(case) for case in cases]
+    figures = [gpu_figures(case) for case in cases]
     return frozenset(name for name in OPTIONAL if any(getattr(each, name) is not None for each in figures))
 
 
@@ -96,4 +96,4 @@ def speeds(cases: Sequence[CaseSummary]) -> str:
 
 def peak_sources(cases: Sequence[CaseSummary]) -> list[str]:
     """Where the peaks come from that the shares are of."""
-    return list(dict.fromkeys(source for case in cases if (source := card_figures(case).peak_source)))
+    return list(dict.fromkeys(source for case in cases if (source := gpu_figures(case).peak_source)))

@@ -8,7 +8,7 @@ from reports.record.results import Ratio
 
 def coordinates(case: CaseSummary) -> tuple[Ratio, Ratio] | None:
     """(speed-up, accuracy ratio), for a case that was timed and judged, and both on the engine that its name says."""
-    if not case.sound:
+    if not case.consistent:
         return None
     ratio = case.metric.ratio if case.metric and case.gate in ("pass", "fail") else None
     ratio = ratio or (Ratio(1.0, None, None) if case.is_baseline else None)

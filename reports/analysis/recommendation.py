@@ -31,7 +31,8 @@ WIDEST_TIE = 1.05
 class Recommendation:
     """The answer for one model and batch. `engines` holds several names for a tie and none for no answer.
 
-    `int8` says what the fastest INT8 engine costs in accuracy, where one was judged.
+    `int8` says what the fastest INT8 engine costs in accuracy, where one was judged; `runner_up_id` is the case that
+    `runner_up` tells of.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Recommendation:
     text: str
     runner_up: str | None
     int8: str | None
+    runner_up_id: str | None = None
 
     @property
     def tie(self) -> bool:
@@ -110,6 +112,7 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
         text=" ".join(sentences),
         runner_up=_runner_up(rest[0], least) if rest else None,
         int8=int8,
+        runner_up_id=rest[0].id if rest else None,
     )
 
 
@@ -219,7 +222,7 @@ def int8_costs(timed: Sequence[CaseSummary], least: float) -> str | None:
 
     None where none was judged. A loss is a share of the baseline's figure; less than nothing is a gain.
     """
-    judged = [each for each in timed if each.precision == "int8" and each.gate in ("pass", "fail") and each.sound]
+    judged = [each for each in timed if each.precision == "int8" and each.gate in ("pass", "fail") and each.consistent]
     passing = [each for each in judged if each.gate == "pass"]
     case = min(
         passing or judged,

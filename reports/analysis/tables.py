@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports.analysis.cases import CaseSummary, summarize
-from reports.analysis.gpu_figures import card_figures
+from reports.analysis.gpu_figures import gpu_figures
 from reports.analysis.run_time import case_seconds
 from reports.record.schema import Row
 
@@ -189,7 +189,7 @@ def _line(case: CaseSummary) -> dict[str, Any]:
 
 
 def _card(case: CaseSummary) -> dict[str, Any]:
-    card = card_figures(case)
+    card = gpu_figures(case)
     watched = case.speed.gpu is not None
     return {
         "launch_p50_ms": card.launch and card.launch.p50_ms,

@@ -1,22 +1,25 @@
 """Speed against accuracy, as inline SVG: one panel a batch size, the panels of a model on the same scales.
 
-Backends differ by the shape of the marker and precisions by its filling, so that nothing depends on colour. Every
-point carries its name, or where there are many those that a reader looks for. Colours come from the page's CSS, so
-that the picture follows light and dark.
+Every mark carries the number by which bars and table name the engine, and the shade of its precision, so that nothing
+depends on colour; those that a reader looks for have their names too. Marks never cover each other: one that had to
+make room is tied by a thin line to its place. Colours come from the page's CSS, so that the picture follows light and
+dark.
 """
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from reports.analysis.cases import CaseSummary
 from reports.analysis.pareto import coordinates, pareto_front
+from reports.charts.bars import numbers, shade
 from reports.charts.label_placement import Box, nearest_edge, place_labels
 from reports.charts.scatter_axes import HEIGHT, PLOT, WIDTH, Scales, axes, figures_of, fitting
-from reports.charts.svg import MARKER_PX, Point, line, marker, svg, tag, text
+from reports.charts.spreading import spread
+from reports.charts.svg import MARKER_PX, Point, dot, line, marker, svg, tag, text
 from reports.record.results import Ratio
 from reports.text.formatting import gate_percent, percent, percent_interval, times, times_interval
 
@@ -31,6 +34,9 @@ GATE_NAME_PX = (60.0, 15.0)
 CAP_PX = 3.0
 # More names than these cover each other and the points.
 NAMES_THAT_FIT = 8
+MARKS_APART_PX = 2 * MARKER_PX + 1.5
+# A mark that moved further than this is tied to its place.
+TIED_FROM_PX = 2.5
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,14 @@ class Picture:
 
 def pictures(cases: Sequence[CaseSummary], least: float) -> list[Picture]:
     """One picture a model that was timed. A model without a judged accuracy has a picture without panels."""
-    shapes = backend_shapes(cases)
+    places = numbers(cases)
     found = []
     for model in dict.fromkeys(case.model for case in cases if case.latency):
         timed = [case for case in cases if case.model == model and case.latency]
         drawn = [case for case in timed if coordinates(case)]
         scales = fitting(drawn, least) if drawn else None
         panels = [
-            _panel(batch, [case for case in drawn if case.batch == batch], shapes, scales, least)
+            _panel(batch, [case for case in drawn if case.batch == batch], places, scales, least)
             for batch in dict.fromkeys(case.batch for case in drawn)
             if scales
         ]
@@ -69,43 +75,32 @@ def pictures(cases: Sequence[CaseSummary], least: float) -> list[Picture]:
     return found
 
 
-def backend_shapes(cases: Sequence[CaseSummary]) -> dict[str, int]:
-    """A shape number per backend that was timed, by first appearance: a backend looks the same in all panels."""
-    timed = dict.fromkeys(case.backend for case in cases if case.latency)
-    return {backend: number for number, backend in enumerate(timed)}
+def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, str]]:
+    """(word, CSS class of its shade) of each precision that was timed."""
+    timed = dict.fromkeys(case.precision for case in cases if case.latency)
+    return [(name.upper(), shade(name)) for name in timed]
 
 
-def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, list[tuple[str, Markup]]]]:
-    """(what it tells, (words, marker) pairs): the shape of each backend, then the filling of each precision."""
-
-    def key(shape: int, precision: str) -> Markup:
-        return svg(18, 18, marker((9, 9), shape, precision), class_="key", aria_hidden="true")
-
-    drawn = [case for case in cases if coordinates(case)]
-    if not drawn:
-        return []
-    shapes = backend_shapes(cases)
-    backends = [(name, key(shapes[name], "fp32")) for name in dict.fromkeys(case.backend for case in drawn)]
-    precisions = [(name.upper(), key(0, name)) for name in dict.fromkeys(case.precision for case in drawn)]
-    return [("Shape", backends), ("Filling", precisions)]
-
-
-def _panel(batch: int, cases: Sequence[CaseSummary], shapes: dict[str, int], scales: Scales, least: float) -> Panel:
+def _panel(batch: int, cases: Sequence[CaseSummary], places: Mapping[str, int], scales: Scales, least: float) -> Panel:
     gate_y = scales.y(least)
-    points = {case.id: (scales.x(figures_of(case)[0].value), scales.y(figures_of(case)[1].value)) for case in cases}
+    homes = {case.id: (scales.x(figures_of(case)[0].value), scales.y(figures_of(case)[1].value)) for case in cases}
+    rooms = [_room(homes[case.id][1], gate_y, fails=case.gate == "fail") for case in cases]
+    points = dict(zip(homes, spread(list(homes.values()), MARKS_APART_PX, rooms), strict=True))
     front = pareto_front(cases)
     around = MARKER_PX + 1
     obstacles = [Box(x - around, y - around, x + around, y + around) for x, y in points.values()]
-    bars, markers = [], []
+    bars, ties, markers = [], [], []
     for case in cases:
-        (speed, ratio), point = figures_of(case), points[case.id]
-        drawn_bars, taken = _error_bars(point, speed, ratio, scales)
+        (speed, ratio), point, home = figures_of(case), points[case.id], homes[case.id]
+        drawn_bars, taken = _error_bars(home, speed, ratio, scales)
         bars.append(drawn_bars)
         obstacles.extend(taken)
-        drawn_marker = marker(point, shapes[case.backend], case.precision, failed=case.gate == "fail")
+        if math.dist(point, home) > TIED_FROM_PX:
+            ties += [line(home, point, "tie"), dot(home, "home")]
+        drawn_marker = marker(point, places[case.id], shade(case.precision), failed=case.gate == "fail")
         told = tag("title", _hover(case, speed, ratio, least))
         markers.append(tag("g", told, drawn_marker, class_="point", role="img", tabindex="0"))
-    steps = [line(points[faster.id], points[slower.id], "front") for faster, slower in itertools.pairwise(front)]
+    steps = [line(homes[faster.id], homes[slower.id], "front") for faster, slower in itertools.pairwise(front)]
     gate_name = _gate_name(gate_y, obstacles)
     obstacles += [gate_name, Box(PLOT.left, gate_y - GATE_PX, PLOT.right, gate_y + GATE_PX)]
     gate = [
@@ -115,10 +110,20 @@ def _panel(batch: int, cases: Sequence[CaseSummary], shapes: dict[str, int], sca
     words = f"Speed-up against accuracy, {len(cases)} cases; the table below has the same figures."
     # Whoever listens hears the points, which say everything, and neither ticks nor names without a place.
     names = _names(_named(cases, front), points, obstacles, scales, least)
-    scenery = tag("g", *axes(scales), *gate, *steps, *bars, *names, aria_hidden="true")
+    scenery = tag("g", *axes(scales), *gate, *steps, *bars, *ties, *names, aria_hidden="true")
     picture = svg(WIDTH, HEIGHT, scenery, *markers, class_="panel", role="group", aria_label=words)
     by_speed = sorted(cases, key=lambda case: -figures_of(case)[0].value)
     return Panel(batch, picture, tuple(front), tuple(by_speed))
+
+
+def _room(home_y: float, gate_y: float, *, fails: bool) -> Box:
+    """Where a mark may make room for others: never across the line of the gate, where it would tell the contrary."""
+    top, bottom = PLOT.top + MARKER_PX, PLOT.bottom - MARKER_PX
+    if fails and home_y >= gate_y:
+        top = min(max(top, gate_y + MARKER_PX), max(home_y, top))
+    elif not fails and home_y <= gate_y:
+        bottom = max(min(bottom, gate_y - MARKER_PX), min(home_y, bottom))
+    return Box(PLOT.left + MARKER_PX, top, PLOT.right - MARKER_PX, max(bottom, top))
 
 
 def _gate_name(gate_y: float, obstacles: Sequence[Box]) -> Box:
@@ -130,11 +135,10 @@ def _gate_name(gate_y: float, obstacles: Sequence[Box]) -> Box:
 
 
 def _named(cases: Sequence[CaseSummary], front: Sequence[CaseSummary]) -> list[CaseSummary]:
-    """The cases with a name: all, or those on the front, what fails, the baseline and each precision's fastest."""
+    """The cases with a name: all, or those on the front, what fails and the baseline. The others have their number."""
     if len(cases) <= NAMES_THAT_FIT:
         return list(cases)
-    fastest = {case.precision: case.id for case in sorted(cases, key=lambda case: figures_of(case)[0].value)}
-    wanted = {case.id for case in front} | set(fastest.values())
+    wanted = {case.id for case in front}
     return [case for case in cases if case.id in wanted or case.is_baseline or case.gate == "fail"]
 
 

@@ -4,64 +4,35 @@ Every attribute and every text is escaped here; nothing else in `reports/` write
 """
 
 import itertools
-import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
-MARKER_PX = 5.5
-
 Point = tuple[float, float]
 
-# (corners, first angle in degrees, radius in MARKER_PX, radius of every second corner as a share of it) of
-# ○ □ △ ◇ ▽ ☆ ⬠ ◁ ▷ and stars of 4, 6 and 3 points, of about equal area.
-SHAPES = (
-    (24, 0, 1.0, 1.0), (4, 45, 1.2, 1.0), (3, -90, 1.4, 1.0), (4, 0, 1.3, 1.0), (3, 90, 1.4, 1.0), (10, -90, 1.4, 0.5),
-    (5, -90, 1.15, 1.0), (3, 180, 1.4, 1.0), (3, 0, 1.4, 1.0), (8, -90, 1.5, 0.45), (12, -90, 1.35, 0.6),
-    (6, -90, 1.6, 0.4),
-)  # fmt: skip
+MARKER_PX = 8.0
 
 
-def _outline(shape: int) -> list[Point]:
-    """Corners of the shape with this number, around (0, 0)."""
-    corners, turn, radius, inner = SHAPES[shape % len(SHAPES)]
-    points = []
-    for corner in range(corners):
-        reach = MARKER_PX * radius * (inner if corner % 2 else 1)
-        angle = math.radians(turn + 360 * corner / corners)
-        points.append((reach * math.cos(angle), reach * math.sin(angle)))
-    return points
+def marker(point: Point, number: int, shade: str, *, failed: bool = False) -> Markup:
+    """A disc in the shade of a precision, with the number by which bars and table name the engine.
 
-
-def _left_half(outline: Sequence[Point]) -> list[Point]:
-    """The part of the shape left of its middle (Sutherland-Hodgman clipping at x = 0)."""
-    kept: list[Point] = []
-    for (x0, y0), (x1, y1) in zip(outline, [*outline[1:], outline[0]], strict=True):
-        if x0 <= 0:
-            kept.append((x0, y0))
-        if (x0 < 0 < x1) or (x1 < 0 < x0):
-            kept.append((0.0, y0 + (y1 - y0) * x0 / (x0 - x1)))
-    return kept
-
-
-def marker(point: Point, shape: int, precision: str, *, failed: bool = False) -> Markup:
-    """Hollow for FP32, half filled for FP16, filled for anything below; crossed out if the gate failed."""
-    outline = _outline(shape)
-    filled = {"fp32": (), "fp16": _left_half(outline)}.get(precision, outline)
-    parts = [polygon(point, outline, "marker fails" if failed else "marker")]
-    if filled:
-        parts.append(polygon(point, filled, "filled fails" if failed else "filled"))
+    One that fails its gate is hollow and struck through.
+    """
+    x, y = point
+    kind = f"marker {shade}{' fails' if failed else ''}"
+    parts = [
+        tag("circle", cx=_short(x), cy=_short(y), r=_short(MARKER_PX), class_=kind),
+        text((x, y + 3.4), str(number), f"mark-number {shade}{' fails' if failed else ''}"),
+    ]
     if failed:
-        x, y, reach = *point, MARKER_PX + 3
-        parts.append(line((x - reach, y - reach), (x + reach, y + reach), "cross"))
+        reach = MARKER_PX + 2
         parts.append(line((x - reach, y + reach), (x + reach, y - reach), "cross"))
     return Markup("").join(parts)
 
 
-def polygon(at: Point, corners: Sequence[Point], class_: str) -> Markup:
-    """Corners around (0, 0), moved to `at`."""
-    points = " ".join(f"{_short(at[0] + x)},{_short(at[1] + y)}" for x, y in corners)
-    return tag("polygon", points=points, class_=class_)
+def dot(point: Point, class_: str) -> Markup:
+    """A small dot: where a mark belongs that had to make room."""
+    return tag("circle", cx=_short(point[0]), cy=_short(point[1]), r="1.8", class_=class_)
 
 
 def line(start: Point, end: Point, class_: str) -> Markup:

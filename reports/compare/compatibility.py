@@ -6,11 +6,11 @@ from typing import Any
 
 from reports.analysis.cases import CaseSummary
 from reports.analysis.timing_quality import SPREAD, WIDE, WIDE_IQR, caveats, relative_iqr
-from reports.description.machine import card_facts, machine
+from reports.description.machine import gpu_facts, machine
 from reports.errors import ReportError
 from reports.history.regressions import between
 from reports.history.store import session_lines
-from reports.record.machine import on_card
+from reports.record.machine import on_gpu
 from reports.record.merge import FREE
 from reports.record.schema import Row
 from reports.text.formatting import join_words, significant
@@ -27,10 +27,10 @@ def one_machine(one: Row, other: Row) -> str:
     facts: dict[str, tuple[Any, Any]] = {
         "session": (one["session"], other["session"]),
         "machines": (machine(one)[0], machine(other)[0]),
-        "devices": ("a card" if on_card(one) else "the CPU", "a card" if on_card(other) else "the CPU"),
+        "devices": ("a card" if on_gpu(one) else "the CPU", "a card" if on_gpu(other) else "the CPU"),
         "suites": (one["suite"].get("name"), other["suite"].get("name")),
     }
-    if not on_card(one):
+    if not on_gpu(one):
         facts["numbers of CPU cores"] = (one["environment"].get("cores"), other["environment"].get("cores"))
     left, right = facts.pop("session")
     if left == right:
@@ -94,7 +94,7 @@ def _described(rows: Sequence[Row]) -> dict[str, Any]:
         for name, value in facts.items()
         if name not in ("path", "sha256")
     }
-    known = {**line["environment"], **dict(card_facts(session)), **settings, **data}
+    known = {**line["environment"], **dict(gpu_facts(session)), **settings, **data}
     return {"commit": "", "environment": known | ({"commit": line["commit"]} if line["commit"] else {})}
 
 

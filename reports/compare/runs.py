@@ -83,7 +83,8 @@ def compare(before: Sequence[Row], after: Sequence[Row]) -> SideBySide:
     one, other = (_session(name, rows) for name, rows in (("A", before), ("B", after)))
     name = one_machine(one[0], other[0])
     left, right = ({case.id: case for case in summarize(rows)} for rows in (one, other))
-    both = [(case, right[case.id]) for case in left.values() if case.ran and case.id in right and right[case.id].ran]
+    pairs = [(case, right[case.id]) for case in left.values() if case.id in right]
+    both = [(case, other) for case, other in pairs if case.attempted and other.attempted]
     for pair in both:
         one_quantity(*pair)
     return SideBySide(
@@ -245,8 +246,8 @@ def _only(
     here: Mapping[str, CaseSummary], there: Mapping[str, CaseSummary], name: str
 ) -> tuple[tuple[CaseSummary, str], ...]:
     """The cases that ran here and not there, and what the other run, `name`, says of them."""
-    found = [(case, there.get(case.id)) for case in here.values() if case.ran]
-    lost = [(case, other) for case, other in found if other is None or not other.ran]
+    found = [(case, there.get(case.id)) for case in here.values() if case.attempted]
+    lost = [(case, other) for case, other in found if other is None or not other.attempted]
     return tuple((case, f"{name}: {_why_idle(other)}" if other else NOT_ASKED) for case, other in lost)
 
 

@@ -17,7 +17,7 @@ LEVEL_WORDS = {"fail": "Failed", "warn": "Warning", "ok": "OK", "info": "Note"}
 class Code(StrEnum):
     """What a finding is of, the same in every version: wording may change, a code does not.
 
-    The part before the dot says what it is about: the run, a stage, the record, the gate, accuracy, an engine's
+    The part before the dot says what it is about: the run, a stage, the record, the gate, accuracy, an engine, its
     precision, a timing, the GPU, the baseline, the data, the matrix, the history, or the comparison of two runs.
     """
 
@@ -37,6 +37,7 @@ class Code(StrEnum):
     ACCURACY_UNCERTAIN = "accuracy.uncertain"
     ACCURACY_NOT_JUDGED = "accuracy.not_judged"
     ACCURACY_LABELS_UNUSED = "accuracy.labels_unused"
+    ENGINE_KNOWN_FAULT = "engine.known_fault"
     PRECISION_NOT_AS_ASKED = "precision.not_as_asked"
     PRECISION_SLOWER = "precision.slower"
     PRECISION_NO_CLEAR_GAIN = "precision.no_clear_gain"

@@ -16,7 +16,7 @@ from reports.description.suite_description import GENERATED, generated
 from reports.findings import tensorrt_engines
 from reports.findings.base import Session
 from reports.history.session_regressions import FIGURES
-from reports.record.machine import on_card
+from reports.record.machine import on_gpu
 from reports.record.ratio import speed_ratio, summed
 from reports.record.results import Latency, Ratio
 from reports.record.schema import BASELINE_BACKEND, Row
@@ -60,7 +60,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
     session = last_session(list(rows))
     seen = Session(session, summarize(session), 1 - tolerance(session))
     elsewhere = ""
-    if not (on_card(session[0]) and session[0]["environment"].get("gpu")):
+    if not (on_gpu(session[0]) and session[0]["environment"].get("gpu")):
         elsewhere = f"The promises are about an NVIDIA card. {machine(session[0])[1]}"
     parts = [(text, _Part(NOT_MEASURED, "", elsewhere) if elsewhere else judge(seen)) for text, judge in PROMISES]
     return [Claim(text, part.verdict, part.found, part.why) for text, part in parts]
@@ -141,7 +141,7 @@ def _kept(seen: Session, model: str, precision: str, least: float, most: float) 
     """Of the engine that the promise of speed takes; where none passes its gate, of the one that keeps most."""
     asked = tensorrt_engines.engines(seen, model, precision)
     judged = tensorrt_engines.largest_batch(
-        case for case in asked if case.gate in ("pass", "fail") and case.sound and tensorrt_engines.kept(case)
+        case for case in asked if case.gate in ("pass", "fail") and case.consistent and tensorrt_engines.kept(case)
     )
     best = tensorrt_engines.fastest(judged) or max(
         judged, key=lambda case: ratio.value if (ratio := tensorrt_engines.kept(case)) else 0.0, default=None
@@ -221,7 +221,7 @@ def _against(
 
 def _nothing_passes(seen: Session, model: str, asked: Sequence[CaseSummary], timed: Sequence[CaseSummary]) -> _Part:
     """An engine that is fast and sees other things breaks a promise; one of which that is not known does not."""
-    if timed and all(case.gate == "fail" and case.sound for case in timed):
+    if timed and all(case.gate == "fail" and case.consistent for case in timed):
         best = max(timed, key=tensorrt_engines.speedup)
         why = f"No engine passes its gate; the fastest {gate_sentence(best, seen.least)}."
         return _Part(NOT_HELD, f"{tensorrt_engines.speed_words(best)} It fails its gate.", why, model)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from reports.analysis.cases import CaseSummary
-from reports.analysis.gpu_figures import CardFigures, card_figures
+from reports.analysis.gpu_figures import GpuFigures, gpu_figures
 from reports.analysis.phrases import describe_cases
 from reports.findings.base import Code, Data, Finding, Session, ids, together
 from reports.text.formatting import join_words, pluralize
@@ -24,7 +24,7 @@ def throttled(seen: Session) -> Iterator[Finding]:
     lasting: list[tuple[CaseSummary, str, Data]] = []
     passing: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
-        card = card_figures(case)
+        card = gpu_figures(case)
         if card.throttled:
             again = f"still after {pluralize(card.repeats, 'repeat')}" if card.repeats else "and not measured again"
             by = f"the card was throttled by {cause(card)}, {again}"
@@ -39,11 +39,11 @@ def throttled(seen: Session) -> Iterator[Finding]:
 
 def shared(seen: Session) -> Iterator[Finding]:
     """Measurements during which other processes computed on the card."""
-    cases = [case for case in seen.cases if card_figures(case).foreign]
+    cases = [case for case in seen.cases if gpu_figures(case).foreign]
     if not cases:
         return
     # Behind the colon stand the numbers of the processes and their memory, which differ from case to case.
-    said = dict.fromkeys(card_figures(case).foreign.partition(":")[0][:120].strip() for case in cases)
+    said = dict.fromkeys(gpu_figures(case).foreign.partition(":")[0][:120].strip() for case in cases)
     timed = sum(case.latency is not None for case in seen.cases)
     which, where = (
         (f"all {len(cases)}", "") if len(cases) == timed else (f"{len(cases)} of {timed}", describe_cases(cases))
@@ -55,7 +55,7 @@ def shared(seen: Session) -> Iterator[Finding]:
 
 def unhindered(seen: Session) -> Iterator[Finding]:
     """That nothing was seen to hold the card back, in a sentence, where it was watched and nothing did."""
-    timed = [card_figures(case) for case in seen.cases if case.latency is not None]
+    timed = [gpu_figures(case) for case in seen.cases if case.latency is not None]
     watched = [card for card in timed if card.sm_clock_mhz is not None]
     if not watched or any(card.throttled or card.repeats or card.foreign for card in timed):
         return
@@ -76,7 +76,7 @@ def _span(values: Sequence[float]) -> str:
     return "–".join(dict.fromkeys(f"{value:.0f}" for value in (min(values), max(values))))
 
 
-def cause(card: CardFigures) -> str:
+def cause(card: GpuFigures) -> str:
     """What held the card back, the most frequent first."""
     known = sorted((name for name in card.reasons if name in HELD_BACK), key=lambda name: -card.reasons[name])
     return join_words(dict.fromkeys(HELD_BACK[name] for name in known)) or "something that was not recorded"

@@ -8,6 +8,7 @@ from reports.analysis.phrases import describe_cases, gate_sentence
 from reports.analysis.tables import layers_text
 from reports.findings import data, gpu, timing
 from reports.findings.base import LEVELS, Code, Data, Finding, Session, ids, together
+from reports.record.known_faults import known_fault
 from reports.record.schema import BASELINE_PRECISION, Row, Status, reaches
 from reports.record.store import last_session
 from reports.text.formatting import first_clause, first_line, gate_percent, join_words, pluralize
@@ -91,6 +92,16 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
     yield from together(Code.GATE_FAILED, "fail", said)
 
 
+def _known_faults(seen: Session) -> Iterator[Finding]:
+    """What is known to spoil cases that went wrong, with these packages: no excuse, but where to look."""
+    said: list[tuple[CaseSummary, str, Data]] = []
+    for case in seen.cases:
+        fault = known_fault(seen.rows[0], vars(case))
+        if fault and case.status in ("failed", "error"):
+            said.append((case, f"{fault}.", {}))
+    yield from together(Code.ENGINE_KNOWN_FAULT, "warn", said)
+
+
 def _problems(seen: Session) -> Iterator[Finding]:
     said: list[tuple[CaseSummary, str, Data]] = [(case, each, {}) for case in seen.cases for each in case.problems]
     yield from together(Code.RECORD_INCONSISTENT, "fail", said)
@@ -163,11 +174,11 @@ def _not_judged(seen: Session) -> Iterator[Finding]:
 def _did_not_run(seen: Session) -> Iterator[Finding]:
     """How many did not run, and for which reasons in short: the section of that name has them in full."""
     reasons: dict[str, int] = {}
-    for case in (case for case in seen.cases if not case.ran):
+    for case in (case for case in seen.cases if not case.attempted):
         for reason in dict.fromkeys(first_clause(reason) for _, _, reason in case.reasons()):
             reasons[reason] = reasons.get(reason, 0) + 1
     if reasons:
-        idle = [case for case in seen.cases if not case.ran]
+        idle = [case for case in seen.cases if not case.attempted]
         frequent = sorted(reasons, key=lambda reason: -reasons[reason])
         said = join_words((f"{reasons[reason]} ({reason})" for reason in frequent), most=5)
         sentence = f"{pluralize(len(idle), 'case')} did not run: {said}."
@@ -177,7 +188,7 @@ def _did_not_run(seen: Session) -> Iterator[Finding]:
 
 def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
     """The one good line, or why there is none. Only asked when no check found a failure."""
-    if not any(case.ran for case in seen.cases):
+    if not any(case.attempted for case in seen.cases):
         yield Finding(Code.RUN_NOTHING_MEASURED, "warn", "Nothing was measured in this run.")
     elif passed := [case for case in seen.cases if case.gate == "pass"]:
         kept = f"at least {gate_percent(seen.least)} of the FP32 baseline's accuracy"
@@ -194,6 +205,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _errors,
     data.implausible_baseline,
     _gate_failures,
+    _known_faults,
     _problems,
     _damaged,
     timing.slower,

@@ -97,7 +97,7 @@ def unsupported_reason(asked: Sequence[CaseSummary]) -> str:
     """Why none of these gave the figure that was looked for, as a sentence."""
     if not asked:
         return "No TensorRT engine of it was asked for."
-    ran = [case for case in asked if case.ran]
+    ran = [case for case in asked if case.attempted]
     if not ran:
         return "Its TensorRT engines did not run; each stands with its reason among the cases that did not."
     return f"{join_words(dict.fromkeys(f'{case.backend}: {_reason(case)}' for case in ran), most=2)}."

@@ -125,11 +125,11 @@ def impossible(seen: Session) -> Iterator[Finding]:
 
 def no_baseline(seen: Session) -> Iterator[Finding]:
     """Cases without a speed-up, because what it would be over is missing or not what it should be."""
-    unsound = {(case.model, case.batch) for case in seen.cases if case.is_baseline and not case.sound}
+    inconsistent = {(case.model, case.batch) for case in seen.cases if case.is_baseline and not case.consistent}
     missing: dict[tuple[str, str], list[CaseSummary]] = {}
     for case in seen.cases:
         if case.latency and not reference_case(case, seen.cases, BASELINE_BACKEND):
-            why = "cannot be trusted" if (case.model, case.batch) in unsound else "was not timed"
+            why = "cannot be trusted" if (case.model, case.batch) in inconsistent else "was not timed"
             missing.setdefault((case.model, why), []).append(case)
     for (model, why), cases in missing.items():
         where = f"{model}, batch {join_words(dict.fromkeys(case.batch for case in cases))}"

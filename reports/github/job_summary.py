@@ -1,7 +1,7 @@
 """A night's result where GitHub shows it: Markdown for the job page, and one annotation a case that needs a look.
 
-The figures and sentences are those of the report (`summary`, `verdict`, `recommend`, `wording`); this module only
-writes them in GitHub's two languages. Both take text from the record, which anyone may have written: it is escaped.
+The figures, sentences and their order are those of the report (`reports.findings.reading`); this module only writes
+them in GitHub's two languages. Both take text from the record, which anyone may have written: it is escaped.
 """
 
 import re
@@ -14,10 +14,8 @@ from reports.analysis.recommendation import recommend
 from reports.analysis.timing_quality import caveats
 from reports.description.machine import machine
 from reports.description.not_run import unanswered
-from reports.findings.base import LEVEL_WORDS
 from reports.findings.claims import NOT_MEASURED, claims
-from reports.findings.history import history_findings
-from reports.findings.run import find
+from reports.findings.reading import Reading, read
 from reports.history.session_regressions import Regression
 from reports.record.schema import Row
 from reports.record.store import last_session
@@ -51,13 +49,16 @@ MARKDOWN = re.compile(r"([\\`*_\[\]#~!$])")
 
 
 def job_summary(rows: Sequence[Row], most_bytes: int = SUMMARY_BYTES, since: Sequence[Regression] = ()) -> str:
-    """The last session in `rows` as Markdown of at most `most_bytes` bytes (UTF-8), the verdict first.
+    """The last session in `rows` as Markdown of at most `most_bytes` bytes (UTF-8): answer, what broke, doubts.
+
+    Behind them stand the recommendations, the table and what did not run.
 
     `since` is what the history says of this session (`reports.history.session_regressions.judge`).
     What does not fit is left out from the end, by whole lines, and counted.
     """
     session = last_session(list(rows))
-    lines = [*_verdict(session, since), *_since(since)]
+    reading = read(session, since)
+    lines = [*_answer(session, reading), *_broken(reading), *_doubts_of(reading), *_since(since)]
     lines += [line for section in (_recommendations, _table, _claims, _unanswered) for line in section(session)]
     return _fit(lines, most_bytes)
 
@@ -135,16 +136,38 @@ def _doubts(cases: Sequence[CaseSummary]) -> Iterator[tuple[str, str]]:
             yield f"{case.id} is a rough timing", f"Take it as rough: {join_words(each.words for each in found)}."
 
 
-def _verdict(session: Sequence[Row], since: Sequence[Regression]) -> Iterator[str]:
+def _answer(session: Sequence[Row], reading: Reading) -> Iterator[str]:
     where, caveat = machine(session[0])
+    status = reading.status
     yield "## image-engine-bench"
     yield ""
-    told = history_findings(since)
-    for finding in find(session, told):
-        if finding not in told:  # these have their own section
-            yield f"- {LEVEL_SIGNS[finding.level]} **{LEVEL_WORDS[finding.level]}** {escaped(finding.text)}"
+    yield from (f"- {escaped(answer.sentence)}" for answer in reading.answers)
+    if reading.answers:
+        yield ""
+    sign = LEVEL_SIGNS["fail" if status.words else "ok" if status.ran else "warn"]
+    yield f"{sign} **{escaped('; '.join(status.words) or status.all_well)}**"
     yield ""
-    yield " ".join(filter(None, [f"Machine: {escaped(where)}. {escaped(caveat)}", speeds(summarize(session))]))
+    yield " ".join(filter(None, [f"Machine: {escaped(where)}. {escaped(caveat)}", speeds(reading.cases)]))
+
+
+def _broken(reading: Reading) -> Iterator[str]:
+    if reading.broken:
+        yield from ("", "### What broke", "")
+    for each in reading.broken:
+        yield f"- {LEVEL_SIGNS['fail']} {escaped(each.line)}"
+
+
+def _doubts_of(reading: Reading) -> Iterator[str]:
+    """One line a kind, and in a fold below what they say."""
+    if not reading.doubts:
+        return
+    yield from ("", "### How sure is it", "")
+    for kind in reading.doubts:
+        yield f"- {LEVEL_SIGNS[kind.level]} {escaped(kind.title)}"
+    yield from ("", "<details><summary>Which cases, and why</summary>", "")
+    for kind in reading.doubts:
+        yield from (f"- {LEVEL_SIGNS[found.level]} {escaped(found.text)}" for found in kind.findings)
+    yield from ("", "</details>")
 
 
 def _since(said: Sequence[Regression]) -> Iterator[str]:
@@ -169,7 +192,7 @@ def _table(session: Sequence[Row]) -> Iterator[str]:
     shipped = {case_id for choice in recommend(session) for case_id in choice.case_ids}
     group = None
     for case in summarize(session):
-        if not case.ran:
+        if not case.attempted:
             continue
         if group != (case.model, case.batch):
             group = (case.model, case.batch)
@@ -233,8 +256,10 @@ def _fit(lines: Sequence[str], most_bytes: int) -> str:
     sizes = [len(line.encode()) + 1 for line in lines]
     if sum(sizes) <= most_bytes:
         return "".join(f"{line}\n" for line in lines)
-    room, kept = most_bytes - len(ending(len(lines)).encode()), 0
+    room, kept = most_bytes - len(ending(len(lines)).encode()) - len("\n</details>\n"), 0
     while kept < len(lines) and sizes[kept] <= room:
         room -= sizes[kept]
         kept += 1
-    return "".join(f"{line}\n" for line in lines[:kept]) + ending(len(lines) - kept)
+    inside = sum(line.startswith("<details>") for line in lines[:kept]) > lines[:kept].count("</details>")
+    unclosed = "\n</details>\n" if inside else ""
+    return "".join(f"{line}\n" for line in lines[:kept]) + unclosed + ending(len(lines) - kept)

@@ -162,14 +162,14 @@ def _environment(session: Row, driver: str) -> dict[str, str]:
 def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
     speed, build, metric = case.speed, case.build, case.metric
     timed = case.latency
-    on_card = speed.quantity == "device time"
+    on_gpu = speed.quantity == "device time"
     second = speed.end_to_end.latency if speed.end_to_end else None
     ratio = metric.ratio if metric else None
     # A failed gate is told by the gate. Nothing of a case that failed, crashed or contradicts itself is a baseline.
     trusted = case.status == "passed" and not case.problems
     answer = case.answers.get("speed")
     passed = bool(answer and answer.outcome == "passed")
-    reliable, second_reliable = _reliable(case, on_card)
+    reliable, second_reliable = _reliable(case, on_gpu)
     return {
         "kind": "case",
         "session": session,
@@ -178,8 +178,8 @@ def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
         "gate": case.gate_label,
         "reason": "; ".join(f"{question} {outcome}: {reason}" for question, outcome, reason in case.reasons()) or None,
         "images_per_second": case.images_per_second,
-        **_p50("device", timed if on_card else None),
-        **_p50("end_to_end", second if on_card else timed),
+        **_p50("device", timed if on_gpu else None),
+        **_p50("end_to_end", second if on_gpu else timed),
         "accuracy_metric": metric and metric.name,
         "accuracy_ratio": ratio and ratio.value,
         "accuracy_low": ratio and ratio.low,

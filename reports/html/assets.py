@@ -66,14 +66,14 @@ def case_lines(rows: Sequence[Row], cases: Sequence[CaseSummary]) -> CaseLines:
     by_id = {line[0]: line for line in lines}
     groups: dict[tuple[str, ...], list[CaseSummary]] = {}
     for case in cases:
-        if not case.ran:
+        if not case.attempted:
             groups.setdefault(tuple(by_id[case.id][OWN_COLUMNS:]), []).append(case)
     idle = []
     for tail, alike in groups.items():
         found = tuple(IdleLine(each, _attribute(_line(by_id[each.id][:OWN_COLUMNS]))) for each in alike)
         reason = "; ".join(reason for _, _, reason in alike[0].reasons())
         idle.append(IdleGroup(reason, _attribute(_line(tail)), found))
-    ran = {case.id: _attribute(_line(by_id[case.id])) for case in cases if case.ran}
+    ran = {case.id: _attribute(_line(by_id[case.id])) for case in cases if case.attempted}
     return CaseLines(_line(head), ran, tuple(idle))
 
 

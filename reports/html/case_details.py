@@ -1,7 +1,9 @@
 """Why a case has the figures that it has: what its rows say beyond the tables, in words and one small picture."""
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from markupsafe import Markup
 
@@ -11,7 +13,7 @@ from reports.analysis.stationarity import movement
 from reports.analysis.tables import layers_text
 from reports.analysis.timing_quality import caveats, interval_width, samples_by_process
 from reports.html.case_details_charts import Table, card, chart, tables
-from reports.html.case_details_gpu import card_words, launches_words
+from reports.html.case_details_gpu import gpu_words, launches_words
 from reports.html.changed_examples import Changed, changed_images
 from reports.text.formatting import join_words, milliseconds, sentence, significant
 
@@ -26,7 +28,7 @@ USUAL = "nothing unusual"
 COUNTED_IMAGES = ("images with other objects", "flips")
 # A case's pictures and their tables take about 4 kB, a thumbnail 2: with more of them a full matrix with its
 # history would not stay below a megabyte.
-MOST_PICTURES = 56
+MOST_PICTURES = 50
 MOST_THUMBNAILS = 48
 OUTCOMES = {"error": "stopped with an error", "failed": "failed", "skipped": "did not run"}
 
@@ -55,7 +57,8 @@ def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> 
     Every one has its picture, unless there are more than `MOST_PICTURES`: then those with something unusual come
     first, the `recommended` ones after them, and others while there is room.
     """
-    found = [_why(case, f"why-{number}") for number, case in enumerate((each for each in cases if each.ran), start=1)]
+    attempted = [case for case in cases if case.attempted]
+    found = [_why(case, f"why-{number}") for number, case in enumerate(attempted, start=1)]
     wanted = sorted(found, key=lambda each: (each.headline == USUAL, each.case.id not in recommended))
     drawn = {each.case.id for each in wanted[:MOST_PICTURES]}
     models: dict[str, list[Why]] = {}
@@ -80,7 +83,7 @@ def _why(case: CaseSummary, anchor: str) -> Why:
         ("Launches", launches_words(case)),
         ("In the order of time", sentence(_order(case))),
         ("Warm-up and end", _ending(case)),
-        ("Card", card_words(case)),
+        ("Card", gpu_words(case)),
         ("Accuracy", _accuracy(case)),
         ("Layers", _layers(case)),
         ("Notes", _notes(case)),
@@ -106,12 +109,15 @@ def _why(case: CaseSummary, anchor: str) -> Why:
 def _processes(case: CaseSummary) -> str:
     """The medians of the processes that timed a case, where there were several."""
     speed = case.speed
-    known = [milliseconds(each.p50_ms) for each in speed.processes if each.p50_ms is not None]
-    if len(known) < 2:
+    medians = [each.p50_ms for each in speed.processes if each.p50_ms is not None]
+    if len(medians) < 2 or case.latency is None:
         return ""
+    # Records of 2026 took the mean, which is the same of two.
+    counts = "median" if math.isclose(median(medians), case.latency.p50_ms, rel_tol=1e-6) else "mean"
+    known = [milliseconds(each) for each in medians]
     of_first = ["clocks and energy"] if speed.gpu else []
     of_first = ["samples", *of_first] if speed.samples_ms else of_first
-    apart = f"timed in {len(known)} processes, which had medians of {join_words(known)}: their mean counts"
+    apart = f"timed in {len(known)} processes, which had medians of {join_words(known)}: their {counts} counts"
     return sentence(f"{apart}. {', '.join(of_first).capitalize()} are those of the first" if of_first else apart)
 
 

@@ -1,14 +1,14 @@
 """What the card and its host had to do with a case's speed, in words."""
 
 from reports.analysis.cases import CaseSummary
-from reports.analysis.gpu_figures import card_figures
+from reports.analysis.gpu_figures import gpu_figures
 from reports.findings.gpu import cause
 from reports.text.formatting import milliseconds, pluralize, sentence, share, significant
 
 
 def launches_words(case: CaseSummary) -> str:
     """What the host had to do with the speed, where that was told apart."""
-    figures = card_figures(case)
+    figures = gpu_figures(case)
     if figures.queued is False:
         return "The engine waits for the card within its call: the device time holds its launches."
     if figures.launch is None:
@@ -21,12 +21,12 @@ def launches_words(case: CaseSummary) -> str:
     return sentence("; ".join(parts))
 
 
-def card_words(case: CaseSummary) -> str:
+def gpu_words(case: CaseSummary) -> str:
     """The summary of clock, temperature and power that the table of the card has no room for."""
     state = case.speed.gpu
     if state is None:
         return ""
-    figures = card_figures(case)
+    figures = gpu_figures(case)
     clock = _span(state.sm_clock_min_mhz, state.sm_clock_max_mhz, "MHz")
     heat = _span(state.temperature_first_c, state.temperature_last_c, "°C")
     power, readings = figures.energy_power_w, state.samples

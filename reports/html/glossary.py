@@ -40,7 +40,7 @@ TERMS = {
 
 def words(cases: Sequence[CaseSummary]) -> list[tuple[str, str]]:
     """(word, meaning) of each backend and metric of these cases, then of the terms."""
-    backends = dict.fromkeys(case.backend for case in cases if case.ran)
+    backends = dict.fromkeys(case.backend for case in cases if case.attempted)
     metrics = dict.fromkeys(metric.name for case in cases for metric in case.metrics)
     known = [(name, BACKENDS[name]) for name in backends if name in BACKENDS]
     known += [(name, METRICS[name]) for name in metrics if name in METRICS]

@@ -3,8 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,34 +13,47 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.analysis.cases import CaseSummary, summarize, tolerance
-from reports.analysis.gpu_figures import card_figures, filled, peak_sources, quantity, speeds
-from reports.analysis.recommendation import recommend
+from reports.analysis import answer
+from reports.analysis.cases import CaseSummary
+from reports.analysis.gpu_figures import filled, gpu_figures, peak_sources, quantity, speeds
+from reports.analysis.names import engine_name
 from reports.analysis.run_time import case_seconds, parts, session_cost
 from reports.analysis.tables import build_metric_table, build_table, layers_text, records, size_ratio
 from reports.analysis.timing_quality import caveats
 from reports.charts import scatter
-from reports.description.machine import card_facts, machine
+from reports.charts.bars import Bars, bars, numbers, shade
+from reports.description.machine import gpu_facts, machine
 from reports.description.not_run import unanswered
 from reports.description.suite_description import about
 from reports.errors import ReportError
-from reports.findings.base import LEVEL_WORDS, Finding
+from reports.findings.base import LEVEL_WORDS
 from reports.findings.claims import claims
 from reports.findings.gpu import cause
-from reports.findings.history import history_findings
-from reports.findings.run import find
+from reports.findings.reading import Reading, read
 from reports.history.session_regressions import Regression, judge
 from reports.html.assets import SCRIPT, case_lines, content_policy
 from reports.html.case_details import MOST_PICTURES, USUAL, explain
 from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
+from reports.html.pipeline_section import pipeline_section
 from reports.record.files import write_atomically
+from reports.record.machine import on_gpu
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text import formatting
 
 TEMPLATES = Path(__file__).parent / "templates"
+# How certain the accuracy is: a sign, so that nothing depends on colour, and a word.
+MARKS = {
+    answer.CERTAIN: ("✓", "accuracy certain"),
+    answer.LIKELY: ("◐", "accuracy likely"),
+    answer.FAILS: ("✗", "accuracy fails"),
+    answer.NOT_JUDGED: ("–", "accuracy not judged"),
+    answer.BASELINE: ("=", "is the baseline"),
+}
+# So many lines of what broke stand open; more are in a fold behind them.
+MOST_BROKEN = 6
 REPORT_SCHEMA = 1
 
 
@@ -63,27 +76,28 @@ def write_report(
     folder = Path(folder)
     told = _told(session, history, since)
     table = build_table(session)
-    found = find(session, history_findings(told))
+    reading = read(session, told, history)
     _write(folder / "report.csv", table.to_csv(index=False))
-    as_json = json.dumps(as_data(session, found, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    as_json = json.dumps(as_data(session, reading, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     _write(folder / "report.json", as_json)
-    _write(folder / "report.html", render(session, history, told, found))
+    _write(folder / "report.html", render(session, history, told, reading))
     return folder / "report.html"
 
 
-def as_data(
-    rows: Sequence[Row], found: Sequence[Finding] | None = None, table: pd.DataFrame | None = None
-) -> dict[str, Any]:
-    """The report as plain data: the session, both tables, the findings and the recommendations.
+def as_data(rows: Sequence[Row], reading: Reading | None = None, table: pd.DataFrame | None = None) -> dict[str, Any]:
+    """The report as plain data: the session, both tables, the answers, the findings and the recommendations.
 
-    `found` (`reports.findings.run.find`) and `table` (`reports.analysis.tables.build_table`) where they are known.
+    `reading` (`reports.findings.reading.read`) and `table` (`reports.analysis.tables.build_table`) where they are
+    known.
     """
+    reading = read(rows) if reading is None else reading
     return {
         "schema": REPORT_SCHEMA,
         "session": rows[0],
         "end": _end(rows),
-        "findings": [finding.to_dict() for finding in (find(rows) if found is None else found)],
-        "recommendations": [asdict(choice) for choice in recommend(rows)],
+        "answers": answer.as_data(reading.answers),
+        "findings": [finding.to_dict() for finding in reading.found],
+        "recommendations": [asdict(choice) for choice in reading.choices],
         "claims": [asdict(claim) for claim in claims(rows)],
         "table": records(build_table(rows) if table is None else table),
         "metrics": records(build_metric_table(rows)),
@@ -94,17 +108,16 @@ def render(
     rows: Sequence[Row],
     history: pd.DataFrame | None = None,
     since: Sequence[Regression] | None = None,
-    found: Sequence[Finding] | None = None,
+    reading: Reading | None = None,
 ) -> str:
     """The page of one session. Everything that comes from the rows is escaped by the template engine.
 
-    `since` and `found` (`reports.findings.run.find`) where they are known already.
+    `since` and `reading` (`reports.findings.reading.read`) where they are known already.
     """
     told = _told(rows, history, since)
-    cases = summarize(rows)
-    least = 1 - tolerance(rows)
+    reading = read(rows, told, history) if reading is None else reading
+    cases, least = reading.cases, reading.least
     session = rows[0]
-    found = find(rows, history_findings(told)) if found is None else found
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -125,20 +138,23 @@ def render(
         formatting.pluralize,
         layers_text,
         size_ratio,
-        card_figures,
+        gpu_figures,
         cause,
         case_seconds,
+        formatting.milliseconds,
         formatting.first_line,
+        engine_name,
+        shade,
         formatting.first_clause,
         in_words,
         caveats,
     ):
         environment.filters[helper.__name__] = helper
     environment.filters["headings"] = _headings
-    choices = recommend(rows)
-    shipped = {case_id for choice in choices for case_id in choice.case_ids}
-    ran = [case for case in cases if case.ran]
+    shipped = {case_id for choice in reading.choices for case_id in choice.case_ids}
+    ran = [case for case in cases if case.attempted]
     why, lines = explain(cases, shipped), case_lines(rows, cases)
+    places = numbers(cases)
     return environment.get_template("report.html.j2").render(
         session=session,
         started=_moment(session.get("at")),
@@ -147,11 +163,14 @@ def render(
         words=words(cases),
         doubts=list(doubts(session)),
         machine=machine(session),
-        findings=found,
+        reading=reading,
+        rehearsal=_rehearsal(session),
+        marks=MARKS,
+        most_broken=MOST_BROKEN,
         level_words=LEVEL_WORDS,
-        choices=choices,
         shipped=shipped,
-        pictures=scatter.pictures(cases, least),
+        places=places,
+        speed_pictures=_speed_pictures(cases, reading.answers, places, shipped, least),
         legend=scatter.legend(cases),
         models=_by_model_and_batch(ran),
         ran=ran,
@@ -164,7 +183,7 @@ def render(
         speeds=speeds(ran),
         columns=filled(ran),
         peak_sources=peak_sources(ran),
-        card_facts=card_facts(session),
+        gpu_facts=gpu_facts(session),
         other_environment={name: found for name, found in session["environment"].items() if name != "card"},
         judged=[case for case in cases if case.metrics],
         unanswered=unanswered(cases),
@@ -175,10 +194,55 @@ def render(
         since=None if history is None else check_history(history, session["session"], told, cases, shipped),
         most_charts=MOST_CHARTS,
         claims=claims(rows),
+        pipelines=pipeline_section(rows),
         cost=session_cost(rows),
         least=least,
         missing=formatting.MISSING,
     )
+
+
+@dataclass(frozen=True)
+class SpeedPicture:
+    """The pictures of one model: its modes, each with bars and the panel of its batch, and the panels of other batches.
+
+    `modes` are (title, bars, panel or None where no accuracy was judged).
+    """
+
+    model: str
+    modes: tuple[tuple[str, Bars, scatter.Panel | None], ...]
+    others: tuple[scatter.Panel, ...]
+    not_drawn: tuple[CaseSummary, ...]
+
+
+def _speed_pictures(
+    cases: Sequence[CaseSummary],
+    models: Sequence[answer.ModelAnswer],
+    places: Mapping[str, int],
+    shipped: Collection[str],
+    least: float,
+) -> list[SpeedPicture]:
+    drawn = {picture.model: picture for picture in scatter.pictures(cases, least)}
+    found = []
+    for each in models:
+        panels = {panel.batch: panel for panel in drawn[each.model].panels}
+        title = "Many images, and one at a time" if each.same_batch else "Many images"
+        modes = [(title, each.throughput.batch)]
+        if each.latency and not each.same_batch:
+            modes.append(("One at a time", each.latency.batch))
+        shown = [
+            (title, row, panels.pop(batch, None))
+            for title, batch in modes
+            if (row := bars(cases, each.model, batch, places, shipped))
+        ]
+        found.append(SpeedPicture(each.model, tuple(shown), tuple(panels.values()), drawn[each.model].not_drawn))
+    return found
+
+
+def _rehearsal(session: Row) -> str:
+    """Why the figures are none of what will ship, in a few words; empty where they are. Details stand under Trust."""
+    if not (session["environment"].get("gpu") and on_gpu(session)):
+        return "On a CPU: this tells nothing about a GPU."
+    return "On small models: your own differ." if session["suite"].get("name") == "embedded" else ""
 
 
 def _told(
@@ -202,7 +266,7 @@ def _end(rows: Sequence[Row]) -> Row | None:
 
 def _headings(page: Markup) -> list[tuple[Markup, Markup]]:
     """(anchor, words) of each heading of the second level. What comes from the rows is escaped there and here alike."""
-    return [(Markup(place), Markup(words)) for place, words in re.findall(r'<h2 id="([^"]+)">([^<]+)</h2>', page)]
+    return [(Markup(place), Markup(words)) for place, words in re.findall(r'<h2 id="([^"]+)"[^>]*>([^<]+)</h2>', page)]
 
 
 def _moment(at: Any) -> str:

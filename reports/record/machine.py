@@ -7,7 +7,7 @@ from reports.record.schema import Row
 from reports.record.session import read_environment, read_settings
 
 
-def what_decides(environment: Mapping[str, Any], card: bool) -> dict[str, Any]:
+def compatibility_facts(environment: Mapping[str, Any], card: bool) -> dict[str, Any]:
     """What of an environment must be the same in all parts of one run, by the name that a message gives it.
 
     `card` says whether the run measures on one; on a CPU its name and cores count.
@@ -21,6 +21,6 @@ def what_decides(environment: Mapping[str, Any], card: bool) -> dict[str, Any]:
     return facts | {f"package {name}": version for name, version in known.packages.items()}
 
 
-def on_card(session: Row) -> bool:
+def on_gpu(session: Row) -> bool:
     """Whether this session was asked to measure on a card."""
     return read_settings(session).on_gpu

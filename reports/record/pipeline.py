@@ -1,10 +1,17 @@
-"""What was measured of a pipeline from photo to answer, as its row in the record keeps it. Units are in the names."""
+"""What was measured of a pipeline from photo to answer: its row in the record, and the typed values of that row.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+A pipeline is no case of the matrix: it names two engines and a set of photos. Its rows are of a kind of their own, so
+that no reader of cases meets them. Units are in the names; None and empty mean "not recorded".
+"""
 
-from reports.errors import ReportError
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import msgspec
+
+from reports.record.results import Metric, Number, Result, read_tolerantly
+from reports.record.schema import PIPELINE_KIND
 
 # The names of the stages that are networks: what an engine of the matrix exchanges.
 ENGINE_STAGES = ("detector", "image tower")
@@ -12,127 +19,151 @@ ENGINE_STAGES = ("detector", "image tower")
 FEEDING_STAGES = ("read", "decode", "preprocess")
 
 
-@dataclass(frozen=True)
-class StageTime:
+class StageTime(msgspec.Struct, frozen=True, kw_only=True):
     """One stage of the serial, synchronised pass: milliseconds a photo. `cpu_ms` are those of all cores together."""
 
-    name: str
-    wall_ms: float
-    cpu_ms: float
+    name: str = ""
+    wall_ms: Number = 0.0
+    cpu_ms: Number = 0.0
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """One setting of overlap that was tried at start, and the photos a second that it gave."""
 
-    overlap: str
-    batch: int
-    workers: int
-    photos_per_second: float
+    overlap: str = ""
+    batch: int = 0
+    workers: int = 0
+    photos_per_second: Number = 0.0
 
 
-@dataclass(frozen=True)
-class PipelineSpeed:
+class PipelineSpeed(Result, frozen=True, kw_only=True):
     """How fast a pipeline is on one set of photos.
 
     `stages` and `whole_ms` (milliseconds a photo) are of the serial pass; `photos_per_second` with its 95 % interval
     of the overlapped one, in steady state; `latency_ms` of a photo that comes alone. `cpu_busy` is the share of all
     `cores` that this and its worker processes took, `gpu_busy` the share of the time in which the GPU did something.
-    `memory_bytes` is the most that all its processes held together. None: not measured.
+    `memory_bytes` is what all its processes held together. `failed_photos`: by name, why.
     """
 
-    stages: tuple[StageTime, ...]
-    whole_ms: float
-    photos_per_second: float
-    low: float
-    high: float
-    photos: int
-    latency_ms: float
-    overlap: str
-    batch: int
-    workers: int
-    cores: int
-    cpu_busy: float
-    memory_bytes: int
-    steady: bool
-    stop_reason: str
+    STAGE: ClassVar[str] = "speed"
+
+    stages: tuple[StageTime, ...] = ()
+    whole_ms: Number | None = None
+    photos_per_second: Number | None = None
+    low: Number | None = None
+    high: Number | None = None
+    photos: int = 0
+    latency_ms: Number | None = None
+    overlap: str = ""
+    batch: int = 0
+    workers: int = 0
+    cores: int = 1
+    cpu_busy: Number | None = None
+    memory_bytes: int | None = None
+    steady: bool | None = None
+    stop_reason: str = ""
+    samples_ms: tuple[Number, ...] = ()
     tried: tuple[Setting, ...] = ()
-    gpu_busy: float | None = None
+    photo_megapixels: Number | None = None
+    photo_bytes: Number | None = None
+    gpu_busy: Number | None = None
     gpu_memory_bytes: int | None = None
-    joules_per_photo: float | None = None
-    failed_photos: Mapping[str, str] | None = None
+    joules_per_photo: Number | None = None
+    failed_photos: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it for each instance)
+
+    @property
+    def samples_s(self) -> tuple[float, ...]:
+        return tuple(each / 1e3 for each in self.samples_ms)
 
     def stage_ms(self, names: Sequence[str]) -> float:
         """Wall milliseconds a photo of these stages together."""
         return sum(stage.wall_ms for stage in self.stages if stage.name in names)
 
 
-@dataclass(frozen=True)
-class PipelineMetric:
-    """One score of the whole pipeline against the baseline pipeline's; `gated`: the verdict asks it."""
-
-    name: str
-    value: float
-    baseline: float
-    ratio: float
-    low: float
-    high: float
-    gated: bool
-
-
-@dataclass(frozen=True)
-class PipelineAccuracy:
+class PipelineAccuracy(Result, frozen=True, kw_only=True):
     """What a pipeline kept of the baseline pipeline's answers on `photos` photos; `tolerance` is what may be lost."""
 
-    metrics: tuple[PipelineMetric, ...]
-    photos: int
-    tolerance: float
-    flips: int
-    embedding_cosine_worst: float
-    failed_photos: Mapping[str, str]
+    STAGE: ClassVar[str] = "accuracy"
+
+    metrics: tuple[Metric, ...] = ()
+    photos: int = 0
+    tolerance: Number | None = None
+    flips: int | None = None
+    embedding_cosine_worst: Number | None = None
+    failed_photos: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it for each instance)
+    scoring_seconds: Number | None = None
+
+    @property
+    def samples_s(self) -> tuple[float, ...]:
+        return () if self.scoring_seconds is None else (self.scoring_seconds,)
+
+
+PIPELINE_RESULTS: Mapping[str, type[Result]] = {kind.STAGE: kind for kind in (PipelineSpeed, PipelineAccuracy)}
+
+
+class PipelineName(msgspec.Struct, frozen=True, kw_only=True):
+    """Which pipeline, on which photos: the names of its stages. `photo_set`: "12mp" or "coco"."""
+
+    id: str = ""
+    photo_set: str = ""
+    decoder: str = ""
+    preprocessor: str = ""
+    detector: str = ""
+    image_tower: str = ""
+    nms: str = ""
+    overlap: str = ""
+    baseline: bool = False
 
 
 @dataclass(frozen=True)
-class PipelineResult:
-    """One pipeline on one set of photos: its stages by name, and what was measured. `photo_set`: "12mp" or "coco"."""
+class PipelineRow:
+    """One stage of one pipeline. A later row for the same two replaces it. `question`: matrix, speed or accuracy."""
 
-    pipeline: str
-    photo_set: str
-    photo_megapixels: float
-    photo_bytes: float
-    decoder: str
-    preprocessor: str
-    detector: str
-    image_tower: str
-    nms: str
-    baseline: bool
-    speed: PipelineSpeed | None = None
-    accuracy: PipelineAccuracy | None = None
+    session: str
+    pipeline: Mapping[str, Any]
+    question: str
+    outcome: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    seconds: float | None = None
+    at: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
-        return asdict(self)
+        return {"kind": PIPELINE_KIND, **vars(self)}
 
 
-def pipeline_result(values: Mapping[str, Any]) -> PipelineResult:
-    """The result that `to_dict` made. Raises `ReportError` for values that are not of one."""
-    try:
-        speed, accuracy = values.get("speed"), values.get("accuracy")
-        plain = {key: value for key, value in values.items() if key not in ("speed", "accuracy")}
-        return PipelineResult(
-            **plain,
-            speed=_speed(speed) if speed else None,
-            accuracy=_accuracy(accuracy) if accuracy else None,
+@dataclass(frozen=True)
+class PipelineSummary:
+    """All that a session's rows say of one pipeline. `outcomes` by stage, `reasons` of what did not pass."""
+
+    name: PipelineName
+    speed: PipelineSpeed | None
+    accuracy: PipelineAccuracy | None
+    outcomes: Mapping[str, str]
+    reasons: Mapping[str, str]
+
+
+def read_pipelines(rows: Iterable[Mapping[str, Any]]) -> list[PipelineSummary]:
+    """The pipelines of a session's rows in the order in which they were first met; other rows are passed over."""
+    latest: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        if row.get("kind") == PIPELINE_KIND:
+            latest.setdefault(str(row["pipeline"].get("id")), {})[row["question"]] = row
+    summaries = []
+    for stages in latest.values():
+        typed = {
+            stage: read_tolerantly(PIPELINE_RESULTS[stage], row["values"], [])
+            for stage, row in stages.items()
+            if stage in PIPELINE_RESULTS and row["values"]
+        }
+        speed, accuracy = typed.get("speed"), typed.get("accuracy")
+        summaries.append(
+            PipelineSummary(
+                read_tolerantly(PipelineName, next(iter(stages.values()))["pipeline"], []),
+                speed if isinstance(speed, PipelineSpeed) and speed.photos_per_second and speed.whole_ms else None,
+                accuracy if isinstance(accuracy, PipelineAccuracy) and accuracy.metrics else None,
+                {stage: str(row["outcome"]) for stage, row in stages.items()},
+                {stage: str(row["reason"]) for stage, row in stages.items() if row.get("reason")},
+            )
         )
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ReportError(f"a pipeline's result cannot be read: {error}", hint="measure it again") from error
-
-
-def _speed(values: Mapping[str, Any]) -> PipelineSpeed:
-    stages = tuple(StageTime(**stage) for stage in values["stages"])
-    tried = tuple(Setting(**setting) for setting in values["tried"])
-    return PipelineSpeed(**{**values, "stages": stages, "tried": tried})
-
-
-def _accuracy(values: Mapping[str, Any]) -> PipelineAccuracy:
-    return PipelineAccuracy(**{**values, "metrics": tuple(PipelineMetric(**each) for each in values["metrics"])})
+    return summaries

@@ -21,6 +21,9 @@ STAGES = ("build", "speed", "accuracy")
 # What a row may be about: what a type of result stands for, a stage or that this machine cannot run the case.
 QUESTIONS = tuple(RESULT_TYPES)
 OUTCOMES = ("passed", "failed", "skipped", "error")
+# Of rows. Those of a pipeline (`reports.record.pipeline`) are no cases: they name two engines and a set of photos.
+PIPELINE_KIND = "pipeline"
+KINDS = ("session", "case", PIPELINE_KIND, "resume", "end")
 CASE_FIELDS = ("id", "model", "task", "backend", "precision", "batch")
 
 # What every engine of a model and batch is compared with.
@@ -120,8 +123,8 @@ class EndRow:
 def row_fault(row: Mapping[str, Any]) -> str | None:
     """Why this is no row of the schema, in words, or None if it is one."""
     kind = row.get("kind")
-    if kind not in ("session", "case", "resume", "end"):
-        return f"kind {kind!r} is none of session, case, resume, end"
+    if kind not in KINDS:
+        return f"kind {kind!r} is none of {', '.join(KINDS)}"
     if not isinstance(row.get("session"), str):
         return "it names no session"
     if kind == "session":
@@ -129,13 +132,26 @@ def row_fault(row: Mapping[str, Any]) -> str | None:
             return f"its schema is {row.get('schema')!r}, this version reads {SCHEMA}"
         wrong = [name for name in ("suite", "settings", "environment") if not isinstance(row.get(name), dict)]
         return f"{wrong[0]} is no object" if wrong else None
+    if kind == PIPELINE_KIND:
+        return _pipeline_fault(row)
     return _case_fault(row) if kind == "case" else None
+
+
+def _pipeline_fault(row: Mapping[str, Any]) -> str | None:
+    pipeline = row.get("pipeline")
+    if not isinstance(pipeline, dict) or not isinstance(pipeline.get("id"), str):
+        return "it names no pipeline"
+    return _stage_fault(row)
 
 
 def _case_fault(row: Mapping[str, Any]) -> str | None:
     case = row.get("case")
     if not isinstance(case, dict) or (missing := [name for name in CASE_FIELDS if name not in case]):
         return f"its case lacks {', '.join(missing) if isinstance(case, dict) else 'everything'}"
+    return _stage_fault(row)
+
+
+def _stage_fault(row: Mapping[str, Any]) -> str | None:
     if row.get("question") not in QUESTIONS:
         return f"question {row.get('question')!r} is none of {', '.join(QUESTIONS)}"
     if row.get("outcome") not in OUTCOMES:

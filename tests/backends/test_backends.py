@@ -1,5 +1,9 @@
 """Every CPU backend answers the same tensors for the same module, and says what it really is."""
 
+import itertools
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +17,12 @@ from torch import nn
 from fixtures.backends import registry
 from fixtures.backends.base import EngineInfo, Job
 from fixtures.backends.onnxrt.cpu import layers_of
+from fixtures.backends.pytorch import compile as compile_backend
+from fixtures.backends.pytorch import eager
 from fixtures.backends.pytorch.compile import TorchCompile
 from fixtures.backends.pytorch.eager import PyTorchEager
 from fixtures.models.onnx_export import export_onnx
-from fixtures.plan.matrix import Case
+from fixtures.plan.matrix import PRECISIONS, Case
 from fixtures.precision.fp16 import to_fp16
 from fixtures.precision.int8 import Int8Settings, to_int8
 
@@ -102,6 +108,42 @@ def test_a_moved_compile_cache_is_used_where_it_lies(graphs: dict[str, Path], tm
     assert hits.get("fxgraph_cache_miss", 0) == 0, hits
 
 
+def test_a_compile_worker_that_does_not_hear_is_ended(monkeypatch: pytest.MonkeyPatch):
+    """PyTorch 2.5 gives up after 10 s; the build must not, and nothing may run on."""
+    from torch._inductor import async_compile
+
+    code = "import time; print(flush=True); time.sleep(60)"
+    deaf, other = (
+        subprocess.Popen([sys.executable, "-c", code, word], stdout=subprocess.PIPE)
+        for word in ("torch/_inductor/compile_worker/__main__.py", "something-else")
+    )
+    for process in (deaf, other):
+        assert process.stdout is not None and process.stdout.readline()
+
+    def gives_up() -> None:
+        raise subprocess.TimeoutExpired("worker", 10)
+
+    monkeypatch.setattr(async_compile, "shutdown_compile_workers", gives_up)
+    try:
+        compile_backend._end_compile_workers()
+        assert not psutil.pid_exists(deaf.pid) and other.poll() is None
+    finally:
+        for process in (deaf, other):
+            process.kill()
+            process.communicate()
+
+
+def test_a_second_engine_of_one_process_needs_nothing_of_the_first(graphs: dict[str, Path], tmp_path: Path):
+    """PyTorch 2.5 wrote a header that all kernels include beside the first engine, whose folder is renamed."""
+    job = _job("torch-compile", "fp32", graphs)
+    for name in ("first", "second"):
+        (tmp_path / "scratch").mkdir()
+        # Not the same kernels again: they would be found, compiled, in memory.
+        job = replace(job, example=torch.cat([job.example, job.example]))
+        TorchCompile().build(job, tmp_path / "scratch" / "weights.safetensors")
+        (tmp_path / "scratch").rename(tmp_path / name)
+
+
 def test_no_compile_worker_is_left_to_share_the_cores_with_a_measurement(graphs: dict[str, Path], tmp_path: Path):
     """On a card Inductor starts a worker a core; on a CPU it needs none, so the test starts them."""
     from torch._inductor import config
@@ -119,10 +161,27 @@ def test_no_compile_worker_is_left_to_share_the_cores_with_a_measurement(graphs:
     assert not set(psutil.Process().children(recursive=True)) - before
 
 
+@pytest.mark.parametrize(
+    ("kernels", "arithmetic", "on_request"),
+    [(False, False, True), (False, None, True), (True, False, False), (False, True, False)],
+)
+def test_fp16_of_a_module_waits_to_be_asked_for_where_neither_cpu_nor_pytorch_has_it(
+    kernels: bool, arithmetic: bool | None, on_request: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", lambda: kernels, raising=False)
+    monkeypatch.setattr(eager, "has_fp16_arithmetic", lambda: arithmetic)
+    for name, precision in itertools.product(registry.NAMES, PRECISIONS):
+        if not registry.unsupported_reason(name, precision, "cpu", TASK):
+            waits = on_request and precision == "fp16" and name in ("pytorch", "torch-compile")
+            assert bool(registry.on_request_reason(name, precision, "cpu")) is waits, name
+        assert registry.on_request_reason(name, precision, "cuda") == ""
+    assert registry.unsupported_reason("pytorch", "fp16", "cpu", TASK) == ""
+
+
 def test_fp16_on_a_cpu_without_it_is_said_plainly(
     graphs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", lambda: False, raising=False)
+    monkeypatch.setattr(eager, "computes_in_fp16", lambda: False)
     built = registry.backend("pytorch").build(_job("pytorch", "fp16", graphs), tmp_path / "weights")
     assert "no FP16 arithmetic" in built.notes[0]
 

@@ -13,7 +13,7 @@ from reports.analysis.pareto import pareto_front
 from reports.charts.label_placement import HEIGHT_PX, Box, place_labels
 from reports.charts.scatter import GLYPH_PX, NAMES_THAT_FIT, Panel, legend, pictures
 from reports.charts.scatter_axes import HEIGHT, PLOT, WIDTH
-from reports.charts.svg import SHAPES
+from reports.charts.svg import MARKER_PX
 from reports.record.schema import Row
 from reports.record.store import read_rows
 from tests.helpers.rows import accuracy, answered, build, case, end_row, row, session_row, speed
@@ -102,8 +102,7 @@ def test_of_many_engines_those_have_names_that_a_reader_looks_for():
     cases = [*_many(), *(each for each in _cases(("trtexec", "int8", 8.0, 0.95)) if each.backend == "trtexec")]
     assert len(cases) > NAMES_THAT_FIT
     assert _written(_panel(cases)) == [
-        "pytorch FP32", "pytorch-cuda-graph FP16", "pytorch-cuda-graph FP32", "trtexec INT8 fails",
-        "ultralytics-engine INT8",
+        "pytorch FP32", "trtexec INT8 fails", "ultralytics-engine INT8",
     ]  # fmt: skip
     assert str(_panel(cases).svg).count('class="point"') == len(cases)
 
@@ -129,22 +128,26 @@ def test_a_name_is_not_put_where_it_would_be_read_as_that_of_a_nameless_point():
     assert label.box.right < point[0]
 
 
-def test_backends_that_were_timed_have_shapes_of_their_own():
-    """However many others of the matrix did not run: they take no shape away."""
-    absent = [row(case(f"absent-{i}", "fp16"), "matrix", outcome="skipped", reason="-") for i in range(len(SHAPES) - 1)]
-    rows: list[Row] = [session_row(), *answered(BASE, 10.0), *absent]
-    for place, backend in enumerate(BACKENDS):
-        rows += answered(case(backend, "fp16"), 5.0 - 0.1 * place)
-    (_, keys), _ = legend(summarize([*rows, end_row()]))
-    assert [name for name, _ in keys] == ["pytorch", *BACKENDS]
-    assert len({key for _, key in keys}) == len(keys)
+def test_the_legend_has_the_precisions_that_were_timed():
+    cases = _cases(("tensorrt", "fp16", 3.0, 1.0), ("torch-compile", "fp16", 5.0, 0.99), ("odd", "int4", 5.0, 0.99))
+    assert legend(cases) == [("FP32", "fp32"), ("FP16", "fp16"), ("INT4", "other")]
 
 
-@pytest.mark.parametrize("shape", range(len(SHAPES)))
-def test_no_two_shapes_are_alike(shape: int):
-    corners, turn, _, inner = SHAPES[shape]
-    others = [(each[0], each[1] % (360 / each[0]), each[3]) for each in SHAPES[:shape] + SHAPES[shape + 1 :]]
-    assert (corners, turn % (360 / corners), inner) not in others
+def test_a_mark_has_the_number_of_its_bar_and_the_shade_of_its_precision():
+    drawn = str(_panel(_cases(("tensorrt", "int8", 2.0, 0.9), ("tensorrt", "fp16", 3.0, 1.0))).svg)
+    marks = re.findall(r'class="marker ([^"]*)"/?>.*?class="mark-number[^"]*">(\d+)', drawn)
+    assert sorted(marks) == [("fp16", "2"), ("fp32", "3"), ("int8 fails", "1")]
+
+
+def test_a_mark_that_made_room_is_tied_to_its_place_and_never_crosses_the_gate():
+    """Nine engines at one place just above the gate, and nine just below it."""
+    crowd = [(f"engine-{place}", "fp16", 5.0, 0.9801 if place % 2 else 0.9799) for place in range(18)]
+    drawn = str(_panel(_cases(*crowd)).svg)
+    (gate,) = {float(y) for y in re.findall(r'y1="([\d.]+)" x2="[\d.]+" y2="[\d.]+" class="gate"', drawn)}
+    marks = re.findall(r'<circle cx="[\d.]+" cy="([\d.]+)" r="8" class="marker ([^"]*)"', drawn)
+    assert len(marks) == 19
+    assert all((float(y) > gate) == ("fails" in kind) for y, kind in marks)
+    assert drawn.count('class="tie"') == drawn.count('class="home"') >= 16
 
 
 PUBLISHED = summarize(read_rows(ROOT / "reports" / "published" / "h200" / "rows.jsonl"))
@@ -160,13 +163,11 @@ def _boxes(drawn: str) -> tuple[list[Box], list[Box], list[Box]]:
             for x, y, words in re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="name(?: fails)?">([^<]*)', drawn)
         )
     ]
-    corners = [
-        [tuple(map(float, corner.split(","))) for corner in found.split()]
-        for found in re.findall(r'<polygon points="([^"]*)" class="marker', drawn)
-    ]
     markers = [
-        Box(min(x for x, _ in each), min(y for _, y in each), max(x for x, _ in each), max(y for _, y in each))
-        for each in corners
+        Box(x - MARKER_PX, y - MARKER_PX, x + MARKER_PX, y + MARKER_PX)
+        for x, y in (
+            map(float, found) for found in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="8" class="marker', drawn)
+        )
     ]
     gate = [
         Box(x1, y - 0.7, x2, y + 0.7)
@@ -186,9 +187,16 @@ def _meet(one: Box, other: Box) -> bool:
 @pytest.mark.parametrize("drawn", PANELS.values(), ids=PANELS)
 def test_in_the_published_pictures_no_name_meets_the_gate_a_marker_or_another_name(drawn: str):
     names, markers, gate = _boxes(drawn)
-    assert len(names) >= 4 and len(markers) >= 14 and len(gate) == 1
+    assert len(names) >= 2 and len(markers) >= 14 and len(gate) == 1
     pairs = [*itertools.combinations(names, 2), *itertools.product(names, [*markers, *gate])]
     assert [(one, other) for one, other in pairs if _meet(one, other)] == []
+
+
+@pytest.mark.parametrize("drawn", PANELS.values(), ids=PANELS)
+def test_in_the_published_pictures_no_mark_covers_another(drawn: str):
+    _, markers, _ = _boxes(drawn)
+    middles = [((each.left + each.right) / 2, (each.top + each.bottom) / 2) for each in markers]
+    assert min(math.dist(*pair) for pair in itertools.combinations(middles, 2)) >= 2 * MARKER_PX
 
 
 @pytest.mark.parametrize("drawn", PANELS.values(), ids=PANELS)

@@ -5,14 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from fixtures.cache.engine_cache import say_nothing
 from fixtures.compare import paired_run
@@ -20,7 +21,7 @@ from fixtures.compare.command import as_text, main, sentence
 from fixtures.compare.load_order import LoadOrder, combined
 from fixtures.compare.paired_run import time_in_turns
 from fixtures.gpu.monitor import Monitored
-from fixtures.gpu.telemetry import Card, summarize
+from fixtures.gpu.telemetry import GpuSpec, summarize
 from fixtures.hashing import sha256_of
 from fixtures.isolation.pool import WorkerPool
 from fixtures.plan.matrix import Case
@@ -34,13 +35,16 @@ from fixtures.timing.statistics import Interval
 from tests.helpers.faulty_backend import ROOT, environment
 from tests.helpers.runs import raw_options
 
+# It measures time: with pytest-xdist one after another.
+pytestmark = pytest.mark.xdist_group("timing")
+
 EMBEDDED = ("--suite", "embedded", "--device", "cpu", "--batch", "1")
 QUICK = ("--seconds", "0.3", "--attempts", "1")
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tmp_path_factory.mktemp("engines"))
+def cache(engine_cache: Path) -> str:
+    return str(engine_cache)
 
 
 def found(verdict: str, value: float, low: float, high: float) -> dict:
@@ -162,7 +166,7 @@ def test_inputs_come_in_the_order_of_loading_and_the_turns_begin_with_a(
 
 def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.MonkeyPatch):
     """The comparison is what is watched: here by a card that was throttled and shared."""
-    quiet = summarize([], Card("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0), {1}, None)
+    quiet = summarize([], GpuSpec("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0), {1}, None)
     state = replace(quiet, reasons={"SwPowerCap": 1.0}, throttled=True, foreign="1 process")
 
     def watch(_: Timing, measure: Callable[[], Any]) -> Monitored[Any]:
@@ -183,28 +187,40 @@ def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.Mon
     assert "not alone: 1 process" in told
 
 
-@pytest.mark.parametrize(
-    ("chaos", "limit_s", "said"),
-    [
-        ("build abort", "250", "its process was ended by SIGABRT"),
-        ("speed hang", "12", "no answer within 12 s: it was ended"),
-    ],
-)
-def test_an_engine_that_crashes_or_hangs_is_a_message_with_the_end_of_its_log(
-    cache: str, tmp_path: Path, chaos: str, limit_s: str, said: str
-):
+def test_an_engine_that_crashes_is_a_message_with_the_end_of_its_log(cache: str, tmp_path: Path):
     """In a process of their own: what goes wrong there is not the command's end."""
-    call = ("pytorch", "chaos", "--model", "clip-text", "--engine-cache", cache, "--case-seconds", limit_s)
+    call = ("pytorch", "chaos", "--model", "clip-text", "--engine-cache", cache, "--case-seconds", "250")
     done = subprocess.run(
         [sys.executable, "-m", "fixtures.compare", *call, *EMBEDDED, *QUICK],
-        cwd=ROOT, env=environment(tmp_path / "site", chaos), capture_output=True, text=True, check=False,
+        cwd=ROOT, env=environment(tmp_path / "site", "build abort"), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2 and not done.stdout, done.stderr
     error = done.stderr.split("error: ")[1]
-    assert error.startswith(said) and "\n  | " in error and "hint" in error
+    assert error.startswith("its process was ended by SIGABRT") and "\n  | " in error and "hint" in error
     log = Path(error.split("its log is ")[1].splitlines()[0])
     assert "time_in_turns" in log.read_text()
     shutil.rmtree(log.parent)
+
+
+def hang(*_: Any) -> None:
+    time.sleep(3600)
+
+
+def test_an_engine_that_hangs_is_ended_at_its_limit(
+    cache: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    call = WorkerPool.call
+
+    def hangs(self: WorkerPool, name: str, _: Callable[..., Any], *arguments: Any) -> Any:
+        monkeypatch.setattr(self, "_limit_s", 1.0)
+        return call(self, name, hang, *arguments)
+
+    monkeypatch.setattr(WorkerPool, "call", hangs)
+    assert main(("pytorch", "pytorch", "--model", "clip-text", "--engine-cache", cache, *EMBEDDED, *QUICK)) == 2
+    printed = capsys.readouterr()
+    assert not printed.out and "error: no answer within 1 s: it was ended; its log is" in printed.err
+    assert "--case-seconds" in printed.err
+    shutil.rmtree(Path(printed.err.split("its log is ")[1].splitlines()[0]).parent)
 
 
 def abort(*_: Any) -> None:

@@ -14,10 +14,12 @@ from fixtures import ROOT
 from fixtures.backends import registry
 from fixtures.backends.compatibility import MODELOPT_ONNX_MODULES
 from fixtures.backends.trt import trtexec_cli
-from fixtures.doctor.command import has_kernels, hint, load
+from fixtures.doctor.command import cell, has_kernels, hint, load
 from fixtures.doctor.command import trtexec as found_trtexec
 from fixtures.doctor.text import WIDTH, as_text
+from fixtures.environment.conflicts import Conflict
 from fixtures.environment.gpu import Gpu, limits
+from reports.record.known_faults import known_faults
 
 CARD = Gpu("NVIDIA GeForce RTX 2080 Ti", (7, 5), "535.183.01", "12.2", 11264 * 2**20)
 
@@ -42,11 +44,13 @@ def found_on_turing(torch: str, cuda: str, **packages: str) -> dict:
         "device": "cuda",
         "packages": dict.fromkeys(names, "") | {"torch": torch, "nvidia-ml-py": "12.560.30"} | packages,
         "broken": {},
+        "conflicts": [],
         "torch": {"version": torch, "cuda": cuda, "sees": CARD.name},
         "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"],
         "trtexec": "",
         "modelopt_onnx_absent": list(MODELOPT_ONNX_MODULES[1:]),
         "limits": [asdict(limit) for limit in limits(CARD)],
+        "known_faults": [],
         "cells": [
             {"backend": "tensorrt", "precision": "fp32", "only": [], "reason": "TensorRT is absent"},
             {"backend": "tensorrt", "precision": "fp16", "only": [], "reason": "TensorRT is absent"},
@@ -227,3 +231,26 @@ def test_a_driver_too_old_leads_to_one_pytorch_only():
 )
 def test_a_package_has_kernels_for_a_card_or_not(capability, builds, runs):
     assert has_kernels(capability, builds) is runs
+
+
+def test_packages_that_do_not_hold_together_are_told_with_their_lines():
+    conflict = Conflict(
+        "transformers", "torch", "transformers 5.24.0 needs torch>=2.6", ('pip install "transformers<5"',)
+    )
+    found = found_on_turing("2.5.1+cu121", "12.1") | {"device": "cpu", "conflicts": [asdict(conflict)]}
+    (advice,) = hint(found)
+    assert (advice.what, advice.pip) == (conflict.what, conflict.pip)
+
+
+def test_known_faults_of_what_is_here_are_told():
+    said = known_faults({"torch": "2.5.1+cu121"}, "cpu")
+    text = as_text(found_on_turing("2.5.1+cu121", "12.1") | {"known_faults": said})
+    assert "Known faults\n  - known fault of torch 2.5.1+cu121" in text
+    assert "Known faults" not in as_text(found_on_turing("2.5.1+cu121", "12.1"))
+
+
+def test_a_cell_that_runs_on_request_alone_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "on_request_reason", lambda *_: "this CPU has no FP16 arithmetic")
+    assert cell("pytorch", "fp16", "cpu")["reason"] == (
+        "runs with --precisions fp16 alone: this CPU has no FP16 arithmetic"
+    )

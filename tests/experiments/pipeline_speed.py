@@ -1,46 +1,53 @@
-"""`python -m tests.experiments.pipeline_speed --json OUT`: how much faster is the best pipeline than the common one?
+"""`python -m tests.experiments.pipeline_speed --record OUT.jsonl`: how much faster is the best pipeline?
 
-Photos of 12 megapixels and of COCO's size are made here, as cameras write them (4:2:0, quality 90, all EXIF
-orientations); then the baseline pipeline, the baseline with other engines alone, and the best pipelines are measured
-in one run, and judged against the baseline pipeline. Bars on an H200 with 16 cores: 12 MP ≥ 120×, ≥ 50× where the host
+Photos of 12 megapixels and of COCO's size are made here, as cameras write them (4:2:0, quality 90, all ways to hold a
+telephone); then the baseline pipeline, the baseline with other engines alone, and the best pipelines are measured in
+one run, and judged against the baseline pipeline. Bars on an H200 with 16 cores: 12 MP ≥ 120×, ≥ 50× where the host
 decodes, COCO's size ≥ 20×, with at least 98 % of the accuracy.
 
-Real networks where they are given: `--real DIR` with yolov8n-coco.pt and coco128/ (images/, instances.json), and
-`--clip-minutes M`, which first trains a ViT-B/32 on the generated captions. Without them those of the embedded suite.
-What a pipeline cannot do here costs that pipeline alone, and is said. `--device cpu --photos 8 --sensor 1008x756` tries
-all of it on a laptop.
+`--real DIR` (yolov8n-coco.pt, coco128/): YOLOv8n on COCO images and a ViT-B/32 with random
+weights are timed, boxes are judged on the same photos, and scenes by the embedded suite's networks on drawn photos of
+the same size: random weights have no answers to keep. Without it the embedded networks are timed as well.
+Every result is printed and recorded at once; what fails costs itself alone; after `--deadline` seconds nothing more is
+begun. `--device cpu --photos 8 --sensor 1008x756 --engines onnxruntime-fp32` tries all of it on a laptop.
 """
 
 import argparse
+import itertools
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import torch
 
 from fixtures import ROOT
 from fixtures.backends import registry as backends
 from fixtures.cache.engine_cache import EngineCache
-from fixtures.datasets.coco import load_rgb, read_annotations
-from fixtures.gpu.nvml import CardWatch, open_watch, torch_gpu
+from fixtures.environment.collect import describe
+from fixtures.gpu.nvml import GpuWatch
 from fixtures.models.yolo import CONFIDENCE
 from fixtures.photos.base import LabelledPhotos, Photo, PhotoSet
+from fixtures.photos.decode import decode_rgb
 from fixtures.photos.drawn import Recipe, drawn_photos, encode
-from fixtures.pipeline.factory import open_pipeline, unsupported_reason
+from fixtures.pipeline.base import DecodedPhoto
+from fixtures.pipeline.decoders.nvimagecodec import NvImageCodecDecoder
+from fixtures.pipeline.decoders.pil import PilDecoder
+from fixtures.pipeline.factory import open_pipeline
 from fixtures.pipeline.judge import Predictions, failures, judge, predict
-from fixtures.pipeline.measure import measure_speed
+from fixtures.pipeline.measure import gpu_watch, measure_speed
+from fixtures.pipeline.photo_sets import ORIENTATIONS, scaled_box, timed_photos, with_grain
+from fixtures.pipeline.registry import unsupported_reason
 from fixtures.pipeline.spec import BASELINE, EngineName, PipelineSpec
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
@@ -48,53 +55,77 @@ from fixtures.plan.suite import Suite
 from fixtures.runner.factory import open_workbench
 from fixtures.runner.workbench import Workbench
 from fixtures.timing.sampler import SamplerSettings
-from reports.analysis.pipeline import engines_alone, exchanges, limits, reached, sum_of_stages
-from reports.record.pipeline import PipelineResult
+from reports.analysis.pipeline import engines_alone, exchanges, limits, rate, reached, sum_of_stages
+from reports.record.pipeline import PipelineAccuracy, PipelineName, PipelineRow, PipelineSpeed, PipelineSummary
+from reports.record.results import Result, to_values
+from reports.record.schema import EndRow, SessionRow, new_session_id, utc_now
+from reports.record.store import Recorder
 
-ORIENTATIONS = (1, 6, 3, 8)
-GRAIN_SIGMA = 3.0
 COCO_SENSOR = (640, 480)
+TOLERANCE = 0.02
+HARDWARE_FIRST = ("HW_GPU_ONLY", "GPU_ONLY", "HYBRID_CPU_GPU", "CPU_ONLY")
+# For a network with random weights, whose answers nobody judges.
+BOX_PROMPTS = ("a photo of an animal", "a photo of a vehicle", "a photo of food")
+# Exact chroma is preferred to a decoder that is faster by less than this.
+WORTH = 1.3
 
 
 @dataclass(frozen=True)
 class Material:
-    """One set of photos for speed, and the sets that judge boxes and scenes."""
+    """One set of photos for speed and boxes, and drawn ones that judge scenes by the embedded networks."""
 
     name: str
     speed: PhotoSet
-    judged: tuple[LabelledPhotos, ...]
+    boxes: LabelledPhotos
+    drawn: LabelledPhotos
 
 
 def main() -> int:
     asked = _parser().parse_args()
     started = time.monotonic()
     scratch = Path(tempfile.mkdtemp(prefix="pipeline-speed-"))
-    training = _train_clip(asked.clip_minutes, scratch / "clip", asked.device)
     cache = EngineCache(asked.engine_cache)
     width, height = (int(part) for part in asked.sensor.split("x"))
-    materials = [
-        _material("12mp", cache, asked.real, asked.photos, (width, height), scratch),
-        _material("coco", cache, asked.real, asked.photos, COCO_SENSOR, scratch),
-    ]
+    sizes = {"12mp": (width, height), "coco": COCO_SENSOR}
+    materials = [_material(name, cache, asked, size, scratch) for name, size in sizes.items()]
     _say(started, "photos are made")
-    if training is not None and training.wait() != 0:
-        print("the training of the CLIP failed: its output is above", file=sys.stderr)
-        return 1
-    workbench = open_workbench(_options(asked), _suite(asked.real, scratch / "clip" if training else None), print)
-    results: list[PipelineResult] = []
-    engine = _first_engine(asked, workbench)
-    _say(started, f"engines: {engine}")
-    with _watch() as watch:
-        for material in materials:
-            run = _Run(asked, workbench, material, watch, started)
-            for spec in _specs(asked, engine, material.name):
+    workbench = open_workbench(_options(asked), _suite(asked.real), print)
+    embedded = open_workbench(_options(asked), _suite(None), print) if asked.real else workbench
+    session = SessionRow(
+        new_session_id(),
+        workbench.sources.describe([]),
+        {**asdict(_options(asked)), "models": [], "backends": [], "precisions": [], "shard": "", "engine_cache": ""},
+        describe(asked.device, ROOT),
+    )
+    recorder = Recorder(asked.record)
+    recorder.write(session)
+    with gpu_watch() as watch:
+        runs = [
+            _Run(asked, workbench, embedded, material, watch, started, recorder, session.session)
+            for material in materials
+        ]
+        for run in runs:
+            run.measure(BASELINE)
+        engine = _first_engine(asked, workbench)
+        _say(started, f"engines: {engine}")
+        for run in runs:
+            if asked.device == "cuda":
+                run.choose_decoder()
+            for spec in _fast(asked, engine, run.photo_set):
                 run.measure(spec)
-                results = [*[each for each in results if each.photo_set != material.name], *run.results]
-                # Whatever stops the run, what was measured is kept.
-                asked.json.write_text(json.dumps([each.to_dict() for each in results], indent=1), encoding="utf-8")
+            run.measure(replace(BASELINE, detector=_cheap(asked), image_tower=_cheap(asked)))
             run.conclude()
+        for run in reversed(runs):
+            for spec in _alone(run.photo_set):
+                run.measure(spec)
+        for run in runs:
+            run.conclude()
+    recorder.write(EndRow(session.session, time.monotonic() - started, 0))
+    recorder.close()
+    if embedded is not workbench:
+        embedded.close()
     workbench.close()
-    _say(started, f"{asked.json} holds {len(results)} results")
+    _say(started, f"the record is {asked.record}")
     return 0
 
 
@@ -102,160 +133,242 @@ class _Run:
     """All pipelines on one material."""
 
     def __init__(
-        self, asked: Any, workbench: Workbench, material: Material, watch: CardWatch | None, started: float
+        self,
+        asked: Any,
+        workbench: Workbench,
+        embedded: Workbench,
+        material: Material,
+        watch: GpuWatch | None,
+        started: float,
+        recorder: Recorder,
+        session: str,
     ) -> None:
         self._asked = asked
         self._workbench = workbench
+        self._embedded = embedded
         self._material = material
         self._watch = watch
         self._started = started
-        self._baselines: list[Predictions] = []
-        self.results: list[PipelineResult] = []
+        self._recorder = recorder
+        self._session = session
+        self._baseline: tuple[Predictions, ...] = ()
+        self.photo_set = material.name
+        self.results: list[PipelineSummary] = []
 
     def measure(self, spec: PipelineSpec) -> None:
+        """Speed, then accuracy: whatever becomes of one, the other counts."""
         name = f"{self._material.name} {spec.id} b{spec.batch}"
+        if time.monotonic() - self._started > self._asked.deadline:
+            _say(self._started, f"{name}: not begun: the deadline of {self._asked.deadline:.0f} s is over")
+            return
         if reason := unsupported_reason(spec, self._asked.device):
             _say(self._started, f"{name}: not run: {reason}")
             return
-        try:
-            result = self._measured(spec)
-        except Exception:  # a decoder or compiler of a machine that nobody has seen yet
-            _say(self._started, f"{name}: FAILED\n{traceback.format_exc()}")
-            return
-        self.results.append(result)
-        _say(self._started, f"{name}\n{_text(result)}")
-
-    def _measured(self, spec: PipelineSpec) -> PipelineResult:
-        photos = [str(photo.path) for photo in self._material.speed]
-        result = _named(spec, self._material)
-        judged_spec = replace(spec, confidence=CONFIDENCE)
+        summary = PipelineSummary(_named(spec, self._material), None, None, {}, {})
+        chosen = spec
         if spec.overlap != "serial" or _is_timed(spec):
-            settings = SamplerSettings(
-                warmup_max_s=self._asked.seconds, max_measured_s=self._asked.seconds, min_samples=20, window=5
-            )
-            progress = lambda text: _say(self._started, text)  # noqa: E731
-            with open_pipeline(spec, self._workbench, self._asked.device, (), photos, progress) as pipeline:
-                result = replace(result, speed=measure_speed(pipeline, photos, settings, self._watch))
-                judged_spec = replace(judged_spec, overlap=pipeline.overlap, workers=pipeline.workers)
-        if self._is_engine_check(spec):
-            return result
-        with open_pipeline(judged_spec, self._workbench, self._asked.device) as pipeline:
-            predictions = [predict(pipeline, labelled) for labelled in self._material.judged]
-        if not self._baselines:
-            self._baselines = predictions
-        texts = self._workbench.evaluation.text_embeddings(self._workbench.sources.zero_shot.prompts)
-        parts = [
-            judge(mine, theirs, labelled, texts, 0.02)
-            for mine, theirs, labelled in zip(predictions, self._baselines, self._material.judged, strict=True)
-        ]
-        for part in parts:
-            for sentence in failures(part):
-                _say(self._started, f"GATE: {sentence}")
-        # Boxes are judged where there are boxes, scenes where the network knows the scenes: each set has its part.
-        metrics = tuple(
-            metric
-            for labelled, part in zip(self._material.judged, parts, strict=True)
-            for metric in part.metrics
-            if _judges(labelled, metric.name, len(parts) > 1)
-        )
-        failed = {name: reason for part in parts for name, reason in part.failed_photos.items()}
-        count = sum(part.photos for part in parts)
-        return replace(result, accuracy=replace(parts[-1], metrics=metrics, photos=count, failed_photos=failed))
+            try:
+                speed, chosen = self._speed(spec)
+                summary = replace(summary, speed=speed)
+                self._write(summary.name, "speed", speed, "")
+                _say(self._started, f"{name}\n{_speed_text(speed)}")
+            except Exception:  # a decoder or compiler of a machine that nobody has seen yet
+                _say(self._started, f"{name}: speed FAILED\n{traceback.format_exc()}")
+        try:
+            if not (_is_timed(spec) and spec != BASELINE):  # other engines alone: judged elsewhere
+                accuracy = self._accuracy(chosen)
+                summary = replace(summary, accuracy=accuracy)
+                closed = failures(accuracy, TOLERANCE)
+                self._write(summary.name, "accuracy", accuracy, "; ".join(closed))
+                gates = "".join(f"\n    GATE: {sentence}" for sentence in closed)
+                _say(self._started, f"{name}\n{_accuracy_text(accuracy)}{gates}")
+        except Exception:
+            _say(self._started, f"{name}: accuracy FAILED\n{traceback.format_exc()}")
+        self.results.append(summary)
 
-    @staticmethod
-    def _is_engine_check(spec: PipelineSpec) -> bool:
-        """The baseline with other engines alone: timed to check the prediction; engines are judged elsewhere."""
-        return _is_timed(spec) and spec.overlap == "serial" and spec.detector != BASELINE.detector
+    def choose_decoder(self) -> None:
+        """nvImageCodec's options, by measuring: which backends decode a batch fastest, and how far from Pillow."""
+        photos = [photo.read() for photo in self._material.speed.photos[:32]]
+        (reference,) = PilDecoder().decode(photos[:1], None)
+        assert isinstance(reference, DecodedPhoto)
+        rates = {}
+        for options, names in itertools.product((":fancy_upsampling=1", ":fancy_upsampling=0"), ((), HARDWARE_FIRST)):
+            NvImageCodecDecoder.options, NvImageCodecDecoder.backends = options, names
+            try:
+                decoder = NvImageCodecDecoder()
+                decoded = [decoder.decode(photos, None) for _ in range(2)][-1]
+                torch.cuda.synchronize()
+                start = time.perf_counter()
+                for _ in range(3):
+                    decoded = decoder.decode(photos, None)
+                torch.cuda.synchronize()
+                rates[options, names] = 3 * len(photos) / (time.perf_counter() - start)
+                assert isinstance(decoded[0], DecodedPhoto)
+                away = np.abs(decoded[0].pixels.cpu().numpy().astype(int) - reference.pixels)
+                _say(
+                    self._started,
+                    f"{self.photo_set} nvImageCodec {options} {names or 'its own order'}: {rates[options, names]:.0f} "
+                    f"photos/s, {away.mean():.2f} of 255 from Pillow, at most {away.max()}",
+                )
+                del decoder, decoded
+            except Exception:
+                _say(self._started, f"{options} {names}: FAILED\n{traceback.format_exc()}")
+        if rates:
+            best = max(rates, key=lambda key: rates[key] * (WORTH if key[0].endswith("1") else 1.0))
+            NvImageCodecDecoder.options, NvImageCodecDecoder.backends = best
+            _say(self._started, f"{self.photo_set}: nvImageCodec with {best}")
+
+    def _speed(self, spec: PipelineSpec) -> tuple[PipelineSpeed, PipelineSpec]:
+        photos = [str(photo.path) for photo in self._material.speed]
+        settings = SamplerSettings(
+            warmup_min_s=0.3,
+            warmup_max_s=self._asked.seconds,
+            max_measured_s=self._asked.seconds,
+            min_samples=20,
+            window=4,
+        )
+        progress = lambda text: _say(self._started, text)  # noqa: E731
+        with open_pipeline(spec, self._workbench, self._asked.device, BOX_PROMPTS, photos, progress) as pipeline:
+            speed = measure_speed(pipeline, photos, settings, self._watch)
+            chosen = replace(spec, overlap=pipeline.overlap, workers=pipeline.workers)
+        return _with_photos(speed, self._material), chosen
+
+    def _accuracy(self, spec: PipelineSpec) -> PipelineAccuracy:
+        """Boxes by the networks that are timed, scenes by the embedded ones."""
+        start = time.perf_counter()
+        mine = self._predictions(spec)
+        if spec == BASELINE:
+            self._baseline = mine
+        parts = []
+        for candidate, baseline, labelled in zip(mine, self._baseline, self._judged, strict=True):
+            bench = self._embedded if labelled is self._material.drawn else self._workbench
+            texts = bench.evaluation.text_embeddings(labelled.prompts or BOX_PROMPTS)
+            parts.append(judge(candidate, baseline, labelled, texts, TOLERANCE))
+        boxes = [metric for metric in parts[0].metrics if metric.name.startswith("mAP")]
+        scenes = [metric for metric in parts[-1].metrics if not metric.name.startswith("mAP")]
+        return PipelineAccuracy(
+            metrics=(*boxes, *scenes),
+            photos=sum(part.photos for part in parts),
+            tolerance=TOLERANCE,
+            flips=parts[-1].flips,
+            embedding_cosine_worst=parts[0].embedding_cosine_worst,
+            failed_photos={name: reason for part in parts for name, reason in part.failed_photos.items()},
+            scoring_seconds=time.perf_counter() - start,
+        )
+
+    @property
+    def _judged(self) -> list[LabelledPhotos]:
+        same = self._material.boxes is self._material.drawn
+        return [self._material.drawn] if same else [self._material.boxes, self._material.drawn]
+
+    def _predictions(self, spec: PipelineSpec) -> tuple[Predictions, ...]:
+        found = []
+        for labelled in self._judged:
+            judged, workbench = replace(spec, confidence=CONFIDENCE), self._workbench
+            if labelled is self._material.drawn and self._embedded is not self._workbench:
+                # Its networks are compiled for nothing else: the engines that are ready at once.
+                engine = BASELINE.detector if spec.detector == BASELINE.detector else _cheap(self._asked)
+                judged = replace(judged, detector=engine, image_tower=engine, batch=BASELINE.batch)
+                workbench = self._embedded
+            labels = labelled.prompts or BOX_PROMPTS
+            with open_pipeline(judged, workbench, self._asked.device, labels) as pipeline:
+                found.append(predict(pipeline, labelled))
+        return tuple(found)
+
+    def _write(self, name: PipelineName, stage: str, result: Result, failure: str) -> None:
+        described = {field: getattr(name, field) for field in PipelineName.__struct_fields__}
+        outcome = "failed" if failure else "passed"
+        row = PipelineRow(self._session, described, stage, outcome, to_values(result), failure or None, None, utc_now())
+        self._recorder.write(row.to_dict())
 
     def conclude(self) -> None:
         """The ratios, the limits and the check of the prediction."""
         timed = [each for each in self.results if each.speed is not None]
-        baseline = next((each for each in timed if each.baseline), None)
+        baseline = next((each for each in timed if each.name.baseline), None)
         if baseline is None or baseline.speed is None:
             return
-        print(f"\n== {self._material.name}: {baseline.photo_megapixels:.1f} MP, {baseline.photo_bytes / 1e6:.2f} MB ==")
-        for each in sorted(timed, key=lambda one: -(one.speed.photos_per_second if one.speed else 0)):
+        size = f"{baseline.speed.photo_megapixels} MP, {baseline.speed.photo_bytes} bytes"
+        print(f"\n== {self._material.name}: {size} ==")
+        for each in sorted(timed, key=lambda one: -rate(one.speed) if one.speed else 0):
             assert each.speed is not None
-            ratio = each.speed.photos_per_second / baseline.speed.photos_per_second
-            worst = min((metric.ratio for metric in each.accuracy.metrics), default=0.0) if each.accuracy else 0.0
+            ratio = rate(each.speed) / rate(baseline.speed)
+            kept = [metric.ratio_value or 0.0 for metric in each.accuracy.metrics] if each.accuracy else []
             limit = limits(each.speed)[0]
             print(
-                f"{ratio:8.2f}x {each.speed.photos_per_second:9.1f}/s  acc {worst:.4f}  "
+                f"{ratio:8.2f}x {rate(each.speed):9.1f}/s  acc {min(kept, default=0.0):.4f}  "
                 f"reached {reached(each.speed):.2f} of what {limit.resource} allow ({limit.stage})  "
-                f"{each.pipeline} b{each.speed.batch} {each.speed.overlap} w{each.speed.workers}"
+                f"{each.name.id} b{each.speed.batch} {each.speed.overlap} w{each.speed.workers}"
             )
         alone = engines_alone(baseline, timed)
         if alone is not None and alone.speed is not None:
             predicted = next(each for each in exchanges(baseline.speed, alone.speed) if each.name == "the engines")
-            did = alone.speed.photos_per_second / baseline.speed.photos_per_second
+            did = rate(alone.speed) / rate(baseline.speed)
             print(f"engines alone: predicted {predicted.speedup:.3f}x (at most {predicted.limit:.3f}x), did {did:.3f}x")
-        best = max(timed, key=lambda one: one.speed.photos_per_second if one.speed else 0)
+        best = max(timed, key=lambda one: rate(one.speed) if one.speed else 0)
         assert best.speed is not None
-        for each in exchanges(baseline.speed, best.speed):
-            print(f"  {each.name:12} {each.before_ms:8.2f} -> {each.after_ms:7.3f} ms: {each.speedup:.2f}x")
+        for change in exchanges(baseline.speed, best.speed):
+            print(f"  {change.name:12} {change.before_ms:8.2f} -> {change.after_ms:7.3f} ms: {change.speedup:.2f}x")
 
 
 def _is_timed(spec: PipelineSpec) -> bool:
     """Serial pipelines that exchange a decoder or a resize alone are judged and not timed: their stages are known."""
-    return spec.decoder == BASELINE.decoder and spec.preprocessor == BASELINE.preprocessor
+    return spec.overlap == "serial" and (spec.decoder, spec.preprocessor) == (BASELINE.decoder, BASELINE.preprocessor)
 
 
-def _judges(labelled: LabelledPhotos, metric: str, both: bool) -> bool:
-    if not both:
-        return True
-    boxes_alone = all(label is None for label in labelled.labels)
-    return metric.startswith("mAP") == boxes_alone
+def _speed_text(speed: PipelineSpeed) -> str:
+    stages = ", ".join(f"{each.name} {each.wall_ms:.3f}" for each in speed.stages)
+    joules = "-" if speed.joules_per_photo is None else f"{speed.joules_per_photo:.2f} J"
+    busy = "-" if speed.gpu_busy is None else f"{speed.gpu_busy:.2f}"
+    return (
+        f"    ms a photo: {stages}; whole {speed.whole_ms:.3f} (sum {sum_of_stages(speed):.3f} of it)\n"
+        f"    {speed.photos_per_second:.1f} photos/s ({speed.low:.1f}-{speed.high:.1f}, {speed.photos} photos, "
+        f"{speed.stop_reason}), alone {speed.latency_ms:.1f} ms, {speed.overlap} {speed.workers} workers, "
+        f"CPU {speed.cpu_busy:.2f} of {speed.cores} cores, GPU {busy}, {(speed.memory_bytes or 0) / 1e9:.1f} GB, "
+        f"{joules}; failed {speed.failed_photos or 'none'}"
+    )
 
 
-def _text(result: PipelineResult) -> str:
-    lines = []
-    if (speed := result.speed) is not None:
-        stages = ", ".join(f"{each.name} {each.wall_ms:.3f}" for each in speed.stages)
-        lines.append(f"    ms a photo: {stages}; whole {speed.whole_ms:.3f} (sum {sum_of_stages(speed):.3f} of it)")
-        joules = "-" if speed.joules_per_photo is None else f"{speed.joules_per_photo:.2f} J"
-        busy = "-" if speed.gpu_busy is None else f"{speed.gpu_busy:.2f}"
-        lines.append(
-            f"    {speed.photos_per_second:.1f} photos/s ({speed.low:.1f}-{speed.high:.1f}, {speed.photos} photos, "
-            f"{speed.stop_reason}), alone {speed.latency_ms:.1f} ms, CPU {speed.cpu_busy:.2f} of {speed.cores} cores, "
-            f"GPU {busy}, {speed.memory_bytes / 1e9:.1f} GB, {joules}; failed {speed.failed_photos or 'none'}"
-        )
-    if (accuracy := result.accuracy) is not None:
-        told = ", ".join(f"{m.name} {m.ratio:.4f} [{m.low:.4f}, {m.high:.4f}]" for m in accuracy.metrics)
-        lines.append(
-            f"    accuracy on {accuracy.photos} photos: {told}; flips {accuracy.flips}, cosine worst "
-            f"{accuracy.embedding_cosine_worst:.4f}; failed {len(accuracy.failed_photos)}"
-        )
-    return "\n".join(lines)
+def _accuracy_text(accuracy: PipelineAccuracy) -> str:
+    told = ", ".join(f"{m.name} {m.ratio_value:.4f} [{m.low:.4f}, {m.high:.4f}]" for m in accuracy.metrics)
+    return (
+        f"    accuracy on {accuracy.photos} photos in {accuracy.scoring_seconds:.1f} s: {told}; "
+        f"flips {accuracy.flips}, worst cosine {accuracy.embedding_cosine_worst:.4f}, "
+        f"failed {len(accuracy.failed_photos)}"
+    )
 
 
-def _specs(asked: Any, engine: EngineName, material: str) -> Iterator[PipelineSpec]:
-    """The baseline first, then what exchanges one thing, then the fast ones."""
-    yield BASELINE
-    yield replace(BASELINE, detector=engine, image_tower=engine)
-    if material != "12mp":  # where a photo takes a fifth of a second, minutes would go into them
-        for decoder in ("simplejpeg", "nvimagecodec", "torchvision-cuda"):
+def _fast(asked: Any, engine: EngineName, photo_set: str) -> Iterator[PipelineSpec]:
+    """The pipelines that are to be fast: the GPU decodes, both decode, the host decodes."""
+    host = PipelineSpec("simplejpeg", "fast", engine, engine, "matrix", "threads", asked.batch)
+    gpu = replace(host, decoder="nvimagecodec", preprocessor="matrix")
+    yield gpu
+    yield replace(gpu, second_decoder="simplejpeg", overlap="auto", workers=2)
+    yield replace(host, workers=os.cpu_count() or 1) if photo_set == "12mp" else replace(host, overlap="auto")
+    yield replace(gpu, decoder="torchvision-cuda", workers=2)
+
+
+def _alone(photo_set: str) -> Iterator[PipelineSpec]:
+    """A decoder or a resize exchanged alone, for its accuracy."""
+    yield replace(BASELINE, preprocessor="matrix")
+    if photo_set == "coco":  # photos of a fifth of a second each would cost minutes
+        for decoder in ("nvimagecodec", "torchvision-cuda", "simplejpeg"):
             yield replace(BASELINE, decoder=decoder)
         yield replace(BASELINE, preprocessor="fast")
-    yield replace(BASELINE, preprocessor="matrix")
-    for batch in (int(part) for part in asked.batches.split(",")):
-        host = PipelineSpec("simplejpeg", "fast", engine, engine, "matrix", "auto", batch)
-        yield host
-        for decoder in ("nvimagecodec", "torchvision-cuda"):
-            gpu = replace(host, decoder=decoder, preprocessor="matrix", overlap="threads")
-            yield gpu
-            if decoder == "nvimagecodec":
-                yield replace(gpu, second_decoder="simplejpeg")
+
+
+def _cheap(asked: Any) -> EngineName:
+    """Engines that need no compiler."""
+    return EngineName("pytorch-cuda-graph", "fp16") if asked.device == "cuda" else EngineName("onnxruntime", "fp32")
 
 
 def _first_engine(asked: Any, workbench: Workbench) -> EngineName:
     """The first of the engines asked for that this machine can compile."""
     names = [EngineName(*text.rsplit("-", 1)) for text in asked.engines.split(",")]
-    batch = int(asked.batches.split(",")[0])
     for name in names[:-1]:
         reason = backends.unsupported_reason(name.backend, name.precision, asked.device, "detection")
         try:
             if not reason:
-                workbench.engines.load(Case("clip-image", "zero-shot", name.backend, name.precision, batch))
+                workbench.engines.load(Case("clip-image", "zero-shot", name.backend, name.precision, asked.batch))
                 return name
         except Exception:  # a compiler of a machine that nobody has seen yet
             reason = traceback.format_exc()
@@ -263,71 +376,64 @@ def _first_engine(asked: Any, workbench: Workbench) -> EngineName:
     return names[-1]
 
 
-def _named(spec: PipelineSpec, material: Material) -> PipelineResult:
-    sizes = [photo.path.stat().st_size for photo in material.speed]
-    image = cv2.imread(str(material.speed.photos[0].path))
-    return PipelineResult(
-        pipeline=spec.id,
+def _named(spec: PipelineSpec, material: Material) -> PipelineName:
+    return PipelineName(
+        id=f"{spec.id}-{material.name}",
         photo_set=material.name,
-        photo_megapixels=image.shape[0] * image.shape[1] / 1e6,
-        photo_bytes=float(np.mean(sizes)),
-        decoder=f"{spec.decoder}+{spec.second_decoder}" if spec.second_decoder else spec.decoder,
+        decoder=spec.decoders,
         preprocessor=spec.preprocessor,
         detector=str(spec.detector),
         image_tower=str(spec.image_tower),
         nms=spec.nms,
+        overlap=spec.overlap,
         baseline=spec == BASELINE,
     )
 
 
-def _material(
-    name: str, cache: EngineCache, real: Path | None, count: int, sensor: tuple[int, int], scratch: Path
-) -> Material:
-    # With real networks the drawn ones judge scenes alone.
-    drawn = drawn_photos(cache, max(count if real is None else count // 2, 8), sensor)
-    if real is None:
-        return Material(name, _ordinary(drawn), (drawn,))
-    enlarged = _enlarged(real / "coco128", count, sensor, scratch / name)
-    return Material(name, enlarged.photos, (enlarged, drawn))
+def _with_photos(speed: PipelineSpeed, material: Material) -> PipelineSpeed:
+    image = cv2.imread(str(material.speed.photos[0].path))
+    assert image is not None
+    return msgspec.structs.replace(
+        speed,
+        photo_megapixels=image.shape[0] * image.shape[1] / 1e6,
+        photo_bytes=float(np.mean([photo.path.stat().st_size for photo in material.speed])),
+    )
 
 
-def _ordinary(drawn: LabelledPhotos) -> PhotoSet:
-    """Those that a camera writes: sequential, in colour."""
-    photos = tuple(photo for photo in drawn.photos if "-baseline-" in photo.name)
-    return PhotoSet(f"{len(photos)} sequential ones of {drawn.photos.name}", photos)
+def _material(name: str, cache: EngineCache, asked: Any, sensor: tuple[int, int], scratch: Path) -> Material:
+    drawn = drawn_photos(cache, max(asked.photos if asked.real is None else asked.photos // 2, 8), sensor)
+    if asked.real is None:
+        return Material(name, timed_photos(drawn), drawn, drawn)
+    enlarged = _enlarged(asked.real / "coco128", asked.photos, sensor, scratch / name)
+    return Material(name, enlarged.photos, enlarged, drawn)
 
 
 def _enlarged(coco128: Path, count: int, sensor: tuple[int, int], folder: Path) -> LabelledPhotos:
     """COCO images with the longer side of the sensor, with grain where that enlarges them, and their boxes."""
-    coco = read_annotations(coco128 / "instances.json")
+    coco = json.loads((coco128 / "instances.json").read_text(encoding="utf-8"))
     images = sorted(coco["images"], key=lambda image: int(image["id"]))[:count]
     folder.mkdir(parents=True)
 
     def store(number: int) -> tuple[Photo, float, tuple[int, int]]:
-        pixels = load_rgb(coco128 / "images" / images[number]["file_name"])
-        scale = sensor[0] / max(pixels.shape[:2])
+        pixels = decode_rgb((coco128 / "images" / images[number]["file_name"]).read_bytes())
+        scale = max(1.0, sensor[0] / max(pixels.shape[:2]))
         if scale > 1:
-            pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-            rng = np.random.default_rng(number)
-            table = rng.normal(0, GRAIN_SIGMA, 256).round().astype(np.int8)
-            grain = table[np.frombuffer(rng.bytes(pixels.size), np.uint8)].reshape(pixels.shape)
-            pixels = np.asarray(cv2.add(pixels, grain, dtype=cv2.CV_8U))
-        else:
-            scale = 1.0
+            enlarged = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+            pixels = with_grain(enlarged, number)
         height, width = pixels.shape[:2]
         path = folder / f"{number:05d}.jpg"
-        path.write_bytes(encode(pixels, Recipe(width, height, "baseline", ORIENTATIONS[number % 4])))
+        turn = ORIENTATIONS[number % len(ORIENTATIONS)]
+        path.write_bytes(encode(pixels, Recipe(width, height, "baseline", turn)))
         return Photo(path, path.name), scale, (width, height)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         stored = list(pool.map(store, range(len(images))))
     position = {image["id"]: number for number, image in enumerate(images)}
-    boxes = []
-    for box in coco["annotations"]:
-        if (number := position.get(box["image_id"])) is not None:
-            scale = stored[number][1]
-            area = box.get("area", box["bbox"][2] * box["bbox"][3]) * scale**2
-            boxes.append({**box, "image_id": number, "bbox": [side * scale for side in box["bbox"]], "area": area})
+    boxes = [
+        {**scaled_box(box, stored[position[box["image_id"]]][1]), "image_id": position[box["image_id"]]}
+        for box in coco["annotations"]
+        if box["image_id"] in position
+    ]
     annotations = {
         "images": [
             {"id": number, "file_name": photo.name, "width": size[0], "height": size[1]}
@@ -341,49 +447,21 @@ def _enlarged(coco128: Path, count: int, sensor: tuple[int, int], folder: Path) 
     return LabelledPhotos(photos, annotations, ids, (), (None,) * len(stored))
 
 
-def _suite(real: Path | None, clip: Path | None) -> Suite:
+def _suite(real: Path | None) -> Suite:
     if real is None:
         return Suite("embedded", "experiment")
-    images = real / "coco128" / "images"
     return Suite(
         "real",
         "experiment",
         yolo=str(real / "yolov8n-coco.pt"),
-        clip=str(clip or "untrained"),
-        coco_images=str(images),
+        clip="untrained",
+        coco_images=str(real / "coco128" / "images"),
         coco_annotations=str(real / "coco128" / "instances.json"),
     )
 
 
-def _train_clip(minutes: float, folder: Path, device: str) -> "subprocess.Popen[bytes] | None":
-    if not minutes:
-        return None
-    command = [sys.executable, "-m", "fixtures.embedded.train_full_size", "--output", str(folder), "--device", device]
-    return subprocess.Popen([*command, "--minutes", str(minutes)], cwd=ROOT)
-
-
 def _options(asked: Any) -> Options:
-    names = (
-        "yolo clip coco_images coco_annotations calibration_images models backends precisions batches measure_seconds "
-        "output resume shard history rebuild"
-    )
-    given = {
-        "suite": "auto", "device": asked.device, "tolerance": "0.02", "energy_seconds": "0", "processes": "1",
-        "engine_cache": str(asked.engine_cache), "engine_cache_limit": "50", "trt_workspace": "4096", "trt_level": "3",
-        "case_seconds": "3600",
-    }  # fmt: skip
-    return Options.from_values({**dict.fromkeys(names.split(), ""), **given}, ROOT)
-
-
-@contextmanager
-def _watch() -> Iterator[CardWatch | None]:
-    found = open_watch(torch_gpu()).result()
-    if isinstance(found, str):
-        print(f"nobody watches the GPU: {found}")
-        yield None
-        return
-    with found as watch:
-        yield watch
+    return Options.from_values({"device": asked.device, "engine_cache": str(asked.engine_cache)}, ROOT)
 
 
 def _say(started: float, text: str) -> None:
@@ -392,15 +470,15 @@ def _say(started: float, text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--record", type=Path, required=True, help="where the rows go (.jsonl)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--real", type=Path, help="folder of yolov8n-coco.pt and coco128/")
-    parser.add_argument("--clip-minutes", type=float, default=0.0)
     parser.add_argument("--photos", type=int, default=128)
     parser.add_argument("--sensor", default="4032x3024")
-    parser.add_argument("--seconds", type=float, default=5.0, help="time limit of one measurement")
+    parser.add_argument("--seconds", type=float, default=3.0, help="time limit of one measurement")
     parser.add_argument("--engines", default="torch-compile-cuda-graph-fp16,pytorch-cuda-graph-fp16")
-    parser.add_argument("--batches", default="32")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--deadline", type=float, default=1e6, help="seconds after which nothing more is begun")
     parser.add_argument("--engine-cache", type=Path, default=Path(tempfile.gettempdir()) / "pipeline-engines")
     return parser
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from reports.__main__ import main
+from reports.findings.reading import read
 from reports.findings.run import find
 from reports.github.job_summary import MESSAGE_CHARACTERS, annotations, command, escaped, job_summary
 from reports.record.schema import Row
@@ -54,13 +55,39 @@ def undone(text: str) -> str:
     return text.replace("%0D", "\r").replace("%0A", "\n").replace("%3A", ":").replace("%2C", ",").replace("%25", "%")
 
 
-def test_the_verdict_comes_first_in_the_words_of_the_report():
+def test_the_answer_comes_first_then_what_broke_then_the_doubts():
     page = job_summary(ROWS)
-    said = [line for line in page.splitlines() if line.startswith("- ")][: len(find(ROWS))]
-    assert [line.split("** ", 1)[1] for line in said] == [escaped(finding.text) for finding in find(ROWS)]
-    assert "fails its gate: keeps 93.0" in said[1] and said[0].startswith("- ❌ **Failed**")
-    assert page.index("Failed") < page.index("What to ship") < page.index("img/s |") < page.index("What did not run")
+    reading = read(ROWS)
+    first = next(line for line in page.splitlines() if line.startswith("- "))
+    assert first == f"- {escaped(reading.answers[0].sentence)}"
+    order = [
+        first,
+        escaped(reading.status.words[0]),
+        "### What broke",
+        *(escaped(each.line) for each in reading.broken),
+    ]
+    order += ["### How sure is it", *(escaped(kind.title) for kind in reading.doubts), "### What to ship"]
+    places = [page.index(words) for words in order]
+    assert places == sorted(places) and len(reading.broken) == 2 and len(reading.doubts) == 1
+    assert page.index("What to ship") < page.index("img/s |") < page.index("What did not run")
     assert "Measured on one NVIDIA GeForce RTX 2080 Ti." in page
+
+
+def test_no_finding_is_lost():
+    page = job_summary(ROWS)
+    left = [finding.text for finding in find(ROWS) if escaped(finding.text) not in page.replace(" → ", " ")]
+    assert len(find(ROWS)) == 3 and left == []
+
+
+def test_a_fold_is_closed_where_the_page_is_cut():
+    whole = job_summary(ROWS)
+    found = set()
+    for size in range(400, len(whole.encode()), 40):
+        cut = job_summary(ROWS, most_bytes=size)
+        assert cut.count("<details>") == cut.count("</details>") and len(cut.encode()) <= size
+        assert "did not fit" in cut.split("</details>")[-1]
+        found.add("<details>" in cut)
+    assert found == {True, False}
 
 
 def test_the_table_has_every_case_that_ran_with_its_figures():
@@ -93,6 +120,7 @@ def test_a_hostile_name_breaks_no_table_and_brings_no_markup():
     page = job_summary(hostile_rows())
     for table in tables(page):
         assert {line.count("|") for line in table} == {table[0].count("|")}
+    page = page.replace("<details><summary>Which cases, and why</summary>", "").replace("</details>", "")
     assert not re.search(r"<|(?<!\\)[`\[\]$]|[\x00\u202e\ud800]", page)
     assert "\\|" not in page, "GitHub splits a row at pipes before it looks at backslashes"
     assert page.encode()

@@ -14,8 +14,8 @@ from fixtures.cache.engine_cache import say_nothing
 from fixtures.gpu import monitor
 from fixtures.gpu.lock import alone_on
 from fixtures.gpu.monitor import MOST_RETRIES, GpuMonitor, state_values
-from fixtures.gpu.nvml import CardWatch
-from fixtures.gpu.telemetry import Card, Sample
+from fixtures.gpu.nvml import GpuWatch
+from fixtures.gpu.telemetry import GpuSpec, Sample
 from fixtures.models.base import Progress
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
@@ -27,15 +27,15 @@ from tests.helpers.runs import ROOT, raw_options
 TOO_HOT, AT_WORK = 0x40, 0x0
 
 
-class _Windows(CardWatch):
+class _Windows(GpuWatch):
     """A watch that saw these reasons, window by window."""
 
     def __init__(self, *reasons: int) -> None:
         self._reasons: Iterator[int] = iter(reasons)
 
     @property
-    def card(self) -> Card:
-        return Card("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0)
+    def spec(self) -> GpuSpec:
+        return GpuSpec("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0)
 
     def between(self, start_s: float, end_s: float) -> tuple[Sample, ...]:
         assert start_s <= end_s
@@ -45,7 +45,7 @@ class _Windows(CardWatch):
         pass
 
 
-def _bench(watch: CardWatch, locks: Path, patch: pytest.MonkeyPatch, progress: Progress = say_nothing) -> GpuMonitor:
+def _bench(watch: GpuWatch, locks: Path, patch: pytest.MonkeyPatch, progress: Progress = say_nothing) -> GpuMonitor:
     patch.setattr(monitor, "torch_gpu", lambda: "GPU-1")
     patch.setattr(monitor, "open_watch", lambda _: SimpleNamespace(result=lambda: watch, close=lambda: None))
     patch.setattr(monitor, "alone_on", partial(alone_on, locks=locks))

@@ -13,8 +13,8 @@ from fixtures import ROOT
 from fixtures.gpu import nvml
 from fixtures.gpu.nvml import (
     LEAD_IN_SECONDS,
-    CardWatch,
     Energy,
+    GpuWatch,
     energy_counter,
     energy_per_image,
     now_s,
@@ -22,6 +22,9 @@ from fixtures.gpu.nvml import (
     own_processes,
 )
 from fixtures.gpu.telemetry import Process, Sample, summarize
+
+# It measures time: with pytest-xdist one after another.
+pytestmark = pytest.mark.xdist_group("timing")
 
 UUID = "GPU-6a7a0e14-0000-1111-2222-333344445555"
 # The real package needs a driver; all that stands in is the answers. The driver is one before 535, of a card that
@@ -96,7 +99,7 @@ def has_ended(pid: int) -> bool:
 
 
 def test_a_watch_gives_the_samples_of_each_window(driver):
-    with CardWatch(UUID, interval_ms=10) as watch:
+    with GpuWatch(UUID, interval_ms=10) as watch:
         cool_start_s = now_s()
         time.sleep(0.3)
         cool_end_s = now_s()
@@ -126,11 +129,11 @@ def test_a_watch_gives_the_samples_of_each_window(driver):
         query_ms=cool[0].query_ms,
     )
     assert 0 < cool[0].query_ms < 100
-    assert (watch.card.name, watch.card.uuid, watch.card.driver) == ("NVIDIA GeForce RTX 2080 Ti", UUID, "470.82")
-    assert (watch.card.sm_clock_max_mhz, watch.card.power_limit_w) == (2100, None)
+    assert (watch.spec.name, watch.spec.uuid, watch.spec.driver) == ("NVIDIA GeForce RTX 2080 Ti", UUID, "470.82")
+    assert (watch.spec.sm_clock_max_mhz, watch.spec.power_limit_w) == (2100, None)
 
-    assert not summarize(cool, watch.card, own_processes(), None).throttled
-    state = summarize(watch.between(hot_start_s, hot_end_s), watch.card, own_processes(), 2**30)
+    assert not summarize(cool, watch.spec, own_processes(), None).throttled
+    state = summarize(watch.between(hot_start_s, hot_end_s), watch.spec, own_processes(), 2**30)
     assert state.throttled and state.reasons == {"HwThermalSlowdown": 1.0}
     assert state.sm_clock_share == pytest.approx(1200 / 2100)
     assert state.memory_peak_bytes == 2 * 2**30
@@ -144,8 +147,8 @@ def test_the_child_ends_with_its_parent(end):
     fork = "import os; os.fork() or time.sleep(30)" if "fork" in end else ""
     code = f"""
 import time
-from fixtures.gpu.nvml import CardWatch
-watch = CardWatch("{UUID}", interval_ms=10)
+from fixtures.gpu.nvml import GpuWatch
+watch = GpuWatch("{UUID}", interval_ms=10)
 print(watch.pid, flush=True)
 {fork}
 time.sleep(60)
@@ -191,11 +194,11 @@ def test_a_package_that_breaks_is_a_reason(driver):
 def test_a_watch_starts_while_its_caller_is_busy(monkeypatch):
     """Every case has one, and an engine to load before anything of it is asked."""
     waited = []
-    monkeypatch.setattr(CardWatch, "ready", lambda watch: waited.append(watch) or watch)
+    monkeypatch.setattr(GpuWatch, "ready", lambda watch: waited.append(watch) or watch)
     pending = open_watch(UUID)
     assert not waited
     watch = pending.result()
-    assert isinstance(watch, CardWatch) and waited == [watch]
+    assert isinstance(watch, GpuWatch) and waited == [watch]
     assert pending.result() is watch and waited == [watch], "waited for once"
     watch.close()
 
@@ -203,7 +206,7 @@ def test_a_watch_starts_while_its_caller_is_busy(monkeypatch):
 def test_a_watch_that_nobody_asked_is_ended_without_waiting_for_its_first_sample(monkeypatch):
     """A driver that wakes slowly: its child has nothing to say yet, and half a minute to say it."""
     begun, popen = [], subprocess.Popen
-    monkeypatch.setattr(CardWatch, "ready", lambda _: pytest.fail("it was waited for"))
+    monkeypatch.setattr(GpuWatch, "ready", lambda _: pytest.fail("it was waited for"))
     silent = "import sys; sys.stdin.read()"
 
     def start(_, **options):
@@ -221,7 +224,7 @@ def test_a_watch_that_nobody_asked_is_ended_without_waiting_for_its_first_sample
 @pytest.mark.usefixtures("driver")
 def test_an_open_watch_is_a_watch():
     watch = open_watch(UUID).result()
-    assert isinstance(watch, CardWatch)
+    assert isinstance(watch, GpuWatch)
     watch.close()
     watch.close()  # twice does no harm
     assert watch.latest().sm_clock_mhz == 1800
@@ -229,7 +232,7 @@ def test_an_open_watch_is_a_watch():
 
 @pytest.mark.usefixtures("driver")
 def test_ctrl_c_is_left_to_the_measurement():
-    with CardWatch(UUID, interval_ms=10) as watch:
+    with GpuWatch(UUID, interval_ms=10) as watch:
         assert os.getsid(watch.pid) != os.getsid(0)
 
 

@@ -9,10 +9,10 @@ from fixtures.gpu.monitor import GpuMonitor
 from fixtures.gpu.roofline import (
     GpuPeaks,
     Traffic,
-    ceiling_of,
     flops_per_image,
     is_broken,
-    measure_ceiling,
+    measure_peaks,
+    peaks_of,
     share_of_bandwidth,
     share_of_peak,
     traffic_of,
@@ -22,7 +22,7 @@ TURING = "NVIDIA GeForce RTX 2080 Ti"
 
 
 def known(name: str) -> GpuPeaks:
-    ceiling = ceiling_of(name)
+    ceiling = peaks_of(name)
     assert ceiling is not None
     return ceiling
 
@@ -46,7 +46,7 @@ def test_a_card_is_known_by_the_name_that_old_and_new_drivers_give_it():
     ],
 )
 def test_a_card_that_is_only_similar_is_not_known(name):
-    assert ceiling_of(name) is None
+    assert peaks_of(name) is None
 
 
 @pytest.mark.parametrize(
@@ -159,12 +159,12 @@ def test_the_image_tower_of_clip_b_32_needs_8_8_gflop():
 
 @pytest.mark.gpu
 def test_a_measured_ceiling_comes_near_the_published_one_and_not_above():
-    measured = measure_ceiling()
+    measured = measure_peaks()
     assert set(measured.operations_per_s) >= {"fp32", "fp16"} and measured.source == "measured"
     assert not torch.backends.cuda.matmul.allow_tf32
-    published = ceiling_of(measured.card)
+    published = peaks_of(measured.gpu)
     if published is None:
-        pytest.skip(f"the peak of the {measured.card} is not known")
+        pytest.skip(f"the peak of the {measured.gpu} is not known")
     # Well below would mean that the copy or the product is not what it claims to be; above, that events are.
     # PyTorch's INT8 product is the least tuned: 0.47 of the peak on an H200 beside other work.
     least = {"fp32": 0.5, "fp16": 0.5, "int8": 0.3}

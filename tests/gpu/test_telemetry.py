@@ -10,7 +10,7 @@ from fixtures.gpu.telemetry import (
     THROTTLED_SHARE,
     THROTTLING,
     TRACE_POINTS,
-    Card,
+    GpuSpec,
     Process,
     Sample,
     Trace,
@@ -23,7 +23,7 @@ from fixtures.gpu.telemetry import (
 
 IDLE, APPLICATION_CLOCKS, POWER_CAP, HW_SLOWDOWN = 0x1, 0x2, 0x4, 0x8
 OURS = 100
-CARD = Card("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0)
+CARD = GpuSpec("NVIDIA GeForce RTX 2080 Ti", "GPU-1", "580.65", 2100, 7000, 250.0)
 BUSY = Sample(0.0, 1800, 6800, 0, 65, 230.0, 3 * 2**30, 98, (Process(OURS, 2**30),), 1.0)
 MUTE = Sample(0.0, None, None, None, None, None, None, None, None, 0.1)
 

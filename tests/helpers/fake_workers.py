@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -36,7 +37,8 @@ from tests.helpers.rows import accuracy, build, speed
 from tests.helpers.runs import pytest_here
 
 BACKENDS = ("one", "two", "three")
-SAMPLES = 40
+# Enough for a step or a drift to be told from noise (`reports.analysis.stationarity`).
+SAMPLES = 60
 
 
 def _raise() -> None:
@@ -65,13 +67,15 @@ class Orders:
 
     `faults`: "backend stage what", several with commas between them; `what` is one of `FAULTS`, "gate" (a result that
     closes it) or the seconds that the answer takes. `attempts`: a file that gets a line for each answer that is begun.
-    `engine` is the hash of every engine (default: one for each case), `weights` that of the weights.
+    `engine` is the hash of every engine (default: one for each case), `weights` that of the weights. `speeds`: a file
+    that counts the speeds that were asked for; each process has another level then, and the second one drifts.
     """
 
     faults: str = ""
     attempts: str = ""
     engine: str | None = None
     weights: str = "f" * 64
+    speeds: str = ""
 
 
 class FakeRunner:
@@ -112,12 +116,23 @@ class FakeRunner:
         if stage == "build":
             row = build(described, engine=self._orders.engine)
         elif stage in ("speed", SPEED_REPEAT):
-            p50 = p50_ms(case)
-            samples = [p50 * (1 + 1e-4 * (at % 5 - 2)) for at in range(SAMPLES)]
+            nth = self._count_speeds() if self._orders.speeds else 0
+            level, slope = p50_ms(case) * (1, 1.03, 1.01)[nth], (0, 0.1, 0)[nth]
+            shape = ((1 + 1e-4 * (at % 5 - 2)) * (1 + slope * (at / (SAMPLES - 1) - 0.5)) for at in range(SAMPLES))
+            samples = [level * each for each in shape]
+            p50 = statistics.median(samples)
             row = speed(described, p50, spread=0.001, engine=self._orders.engine, samples_ms=samples, samples=SAMPLES)
         else:
             row = accuracy(described, 1.0, engine=self._orders.engine, scoring_seconds=0.001)
         return row["values"]
+
+    def _count_speeds(self) -> int:
+        """How many speeds were asked for before this one."""
+        with Path(self._orders.speeds).open("a+") as file:
+            file.seek(0)
+            before = len(file.readlines())
+            file.write("speed\n")
+        return before
 
     def describe(self, models: Sequence[str]) -> dict[str, Any]:
         """Weights and data of a suite that has none; the orders call this "suite describe"."""

@@ -52,7 +52,9 @@ def write_coco(folder: Path, images: int = 6, side: int = 160) -> tuple[Path, Pa
     return pictures, file
 
 
-COMMAND = (str(ROOT / "bench"), "--benchmark-only", "-v", "-p", "no:cacheprovider", "--device", "cpu")
+# Without pipelines, which have tests of their own: a session is about the matrix, and they take a minute.
+BARE = (str(ROOT / "bench"), "--benchmark-only", "-v", "-p", "no:cacheprovider", "--device", "cpu")
+COMMAND = (*BARE, "--pipelines", "none")
 
 
 def run_bench(*options: str, cwd: Path = ROOT, **more: Any) -> subprocess.CompletedProcess[str]:

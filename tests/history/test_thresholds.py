@@ -11,7 +11,7 @@ from reports.history.session_regressions import judge
 from reports.history.store import append, load
 from reports.history.thresholds import FIGURES, FILE, Thresholds, read_thresholds
 from tests.helpers.rows import FAST, accuracy, build, card_speed, case, night
-from tests.helpers.runs import run_bench
+from tests.helpers.runs import run_here
 
 INT8 = case("tensorrt", "int8")
 
@@ -104,6 +104,6 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path):
 
 def test_a_run_refuses_a_wrong_file_before_it_measures(tmp_path: Path):
     history = _write(tmp_path / "history", '["*"]\nsped = 0.05\n')
-    done = run_bench("--suite", "embedded", "--history", str(history), "--output", str(tmp_path / "output"))
+    done = run_here("--suite", "embedded", "--history", str(history), "--output", str(tmp_path / "output"))
     assert done.returncode == 4 and "unknown figure 'sped'" in done.stderr
     assert not (tmp_path / "output" / "rows.jsonl").exists()

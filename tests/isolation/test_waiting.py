@@ -18,7 +18,7 @@ import pytest
 from fixtures import locks
 from fixtures.cache.engine_cache import say_nothing
 from fixtures.gpu.lock import alone_on
-from fixtures.isolation.logs import told_of
+from fixtures.isolation.logs import lines_of_stage
 from fixtures.isolation.messages import Reply
 from fixtures.isolation.pool import WorkerDiedError, WorkerPool, _Process
 from fixtures.locks import hold
@@ -26,6 +26,9 @@ from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
 from fixtures.timing.sampler import SamplerSettings
 from tests.helpers.runs import ROOT, raw_options
+
+# It measures time: with pytest-xdist one after another.
+pytestmark = pytest.mark.xdist_group("timing")
 
 LIMIT_S = 1.0
 
@@ -190,6 +193,6 @@ def test_of_a_log_that_a_process_shares_a_build_is_told_its_own_lines(tmp_path: 
     log.write_text(
         "--- a: build\nof another\n--- a: speed\n--- b: build\n" + "x" * 400 + "\nLoading: 100%|███| 9/9\n\nlast\n"
     )
-    assert told_of(log, "b", "build") == ["x" * 300, "last"]
+    assert lines_of_stage(log, "b", "build") == ["x" * 300, "last"]
     log.write_text("--- b: build\n")
-    assert told_of(log, "b", "build") == []
+    assert lines_of_stage(log, "b", "build") == []

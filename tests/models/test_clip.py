@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from fixtures.embedded.weights import clip_path
+from fixtures.environment.conflicts import Conflict
 from fixtures.errors import BenchError
+from fixtures.models import clip
 from fixtures.models.clip import UNTRAINED, ClipImageModel, ClipTextModel, load_clip
 
 
@@ -102,3 +104,22 @@ def test_a_folder_of_another_architecture_is_refused(folder: Path):
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(BenchError, match="CLIP weights cannot be loaded"):
         load_clip(str(folder), allow_download=False)
+
+
+@pytest.mark.parametrize("source", [str(clip_path()), UNTRAINED])
+def test_packages_that_do_not_fit_are_named_in_the_place_of_files_that_are_whole(
+    source: str, monkeypatch: pytest.MonkeyPatch
+):
+    """transformers 5 beside PyTorch 2.5 says that PyTorch is absent, and used to end in "copy the model again"."""
+
+    def absent(*_: object, **__: object) -> None:
+        raise ImportError("CLIPModel requires the PyTorch library but it was not found in your environment.")
+
+    needs = Conflict("transformers", "torch", "transformers 5 needs torch>=2.6", ('pip install "transformers<5"',))
+    monkeypatch.setattr(clip, "conflict_of", {"transformers": needs}.get)
+    monkeypatch.setattr(clip.CLIPModel, "from_pretrained", absent)
+    monkeypatch.setattr(clip.CLIPModel, "__init__", absent)
+    with pytest.raises(BenchError) as error:
+        load_clip(source, allow_download=False)
+    assert "transformers 5 needs torch>=2.6" in error.value.what and "copy or download" not in str(error.value)
+    assert error.value.hint.startswith('pip install "transformers<5"')

@@ -38,6 +38,14 @@ def test_what_is_no_image_is_refused_by_how_it_begins(data: bytes):
         decode_rgb(data)
 
 
+def test_what_ultralytics_makes_of_pillow_changes_no_answer():
+    import ultralytics.utils.patches
+
+    assert Image.open is ultralytics.utils.patches.image_open
+    with pytest.raises(PhotoError, match="not an image that Pillow"):
+        decode_rgb(b"Dear diary, this is no photo.")
+
+
 def test_a_photo_over_the_limit_is_refused_before_it_is_decoded():
     data = png_header(12_000, 9_000)
     with pytest.raises(PhotoError, match=r"12000×9000 pixels are 108 megapixels, over the limit of 100"):
@@ -68,6 +76,7 @@ def test_sixteen_bits_keep_their_upper_eight():
 
 def test_heic_without_its_package_is_refused_with_the_pip_line(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
     decode.heif_missing.cache_clear()
     try:
         with pytest.raises(PhotoError, match=r"pillow-heif.*\n.*pip install pillow-heif"):

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
+from packaging.version import Version
 
 from fixtures.backends.trt.typed_layers import typed_layers
 from fixtures.precision.fp16 import to_fp16
@@ -96,6 +98,10 @@ def test_scales_are_the_nearest_fp16(graphs: Graphs, rest: onnx.ModelProto):
         np.testing.assert_array_equal(after[name], scale.astype(np.float16))
 
 
+@pytest.mark.skipif(
+    Version(onnxruntime.__version__) < Version("1.30"),
+    reason="ONNX Runtime's CPU provider before 1.30 computes INT8 beside FP16 with three times the noise of the graph",
+)
 def test_answers_are_as_near_to_fp32_as_those_of_the_int8_graph(graphs: Graphs):
     feed = {"images": np.concatenate([feed["images"] for feed in image_feeds(8, seed=1)])}
     fp32, int8, rest = (run(open_session(path), feed)["output0"] for path in graphs)

@@ -5,7 +5,8 @@ from typing import Any
 from fixtures.pytest_plugin.terminal import closing_section
 from reports.record.schema import Row
 from reports.record.store import Recorder
-from tests.helpers.rows import accuracy, answered, build, card_speed, case, launch, row, session_row
+from tests.helpers.rows import accuracy, answered, build, card_speed, case, end_row, launch, row, session_row
+from tests.helpers.runs_to_read import rehearsal, troubled
 
 BASELINE = case("pytorch", "fp32")
 TENSORRT = case("tensorrt", "int8")
@@ -60,3 +61,53 @@ def test_cells_that_did_not_run_are_two_lines_a_reason(tmp_path: Path) -> None:
 def test_a_crash_is_told_apart_from_a_skip(tmp_path: Path) -> None:
     lines = _said(tmp_path, session_row(), row(TENSORRT, "speed", outcome="error", reason="out of memory"))
     assert lines[:2] == ["error (1 cells): speed: out of memory", f"  {TENSORRT['id']}"]
+
+
+MOST_LINES = 12
+
+
+def _end_of(lines: list[str]) -> list[str]:
+    """What stands behind the last blank line."""
+    return lines[len(lines) - lines[::-1].index("") :]
+
+
+def test_the_end_is_the_answer_and_the_path_of_the_page(tmp_path: Path) -> None:
+    end = _end_of(_said(tmp_path, session_row(), *answered(BASELINE, 40.0), *answered(TENSORRT, 10.0), end_row()))
+    assert end[0].startswith("yolov8n: ship TensorRT INT8: 800 img/s at batch 8, 4.00× PyTorch FP32, keeps 100.0")
+    assert end[1] == "All 2 cases passed."
+    assert end[-1] == f"report: {tmp_path / 'report.html'}"
+
+
+def test_what_broke_stands_behind_the_answer_with_what_to_do(tmp_path: Path) -> None:
+    crash = row(case("torch-compile", "fp16"), "build", outcome="error", reason="no compiler")
+    end = _end_of(
+        _said(tmp_path, session_row(), *answered(BASELINE, 40.0), *answered(TENSORRT, 10.0, 0.9), crash, end_row(6))
+    )
+    assert end[1:4] == [
+        "1 failed the gate; 1 crashed.",
+        "Broken: yolov8n torch-compile FP16 (batch 8): the build question stopped with an error: no compiler → "
+        "its log stands under Why; --resume DIR runs it again",
+        "Broken: yolov8n tensorrt INT8 (batch 8): fails its gate: keeps 90.0\u202f% (89.2–90.8) of the baseline's "
+        "mAP50-95; 98\u202f% is asked. → "
+        "do not ship it; python -m fixtures.divergence names the first layers that differ",
+    ]
+
+
+def test_however_much_there_is_to_tell_the_end_has_at_most_12_lines(tmp_path: Path) -> None:
+    rows: list[Row] = [session_row()]
+    for number in range(9):
+        model = {"model": f"model-{number}"}
+        rows += answered(case("pytorch", "fp32", **model), 40.0)
+        rows += answered(case("tensorrt", "fp16", **model), 20.0, 0.9 - number / 1000)
+        rows.append(row(case("trtexec", "fp16", **model), "build", outcome="error", reason=f"{number} " + "x" * 9000))
+    end = _end_of(_said(tmp_path, *rows, end_row(6)))
+    assert 6 <= len(end) <= MOST_LINES and max(map(len, end)) < 400
+    assert any("more models: see the report" in line for line in end)
+    assert any("more failures: see the report" in line for line in end)
+    assert end[-1].startswith("report: ")
+
+
+def test_a_run_on_the_whole_matrix_keeps_to_it_as_well(tmp_path: Path) -> None:
+    assert len(_end_of(_said(tmp_path, *rehearsal()))) <= MOST_LINES
+    rows, _ = troubled(tmp_path / "history")
+    assert len(_end_of(_said(tmp_path / "two", *rows))) <= MOST_LINES

@@ -154,7 +154,7 @@ def test_a_run_times_each_case_in_as_many_processes_as_it_is_asked_for(tmp_path:
     log = (tmp_path / "output" / "logs" / "clip-text-onnxruntime-fp32.log").read_text()
     asked = ["build", "speed", "speed again", "accuracy"]
     assert [line for line in log.splitlines() if line.startswith("--- ")] == [
-        f"--- clip-text-onnxruntime-fp32-b2: {question}" for question in asked
+        f"--- clip-text-onnxruntime-fp32-b2: {stage}" for stage in asked
     ]
     built = [row["values"]["cached"] for row in rows if row["kind"] == "case" and row["question"] == "build"]
     assert built == [False, False], "--rebuild builds once a session, not once a process"

@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.gpu.monitor import Monitored
 from fixtures.gpu.roofline import PeakShare
-from fixtures.gpu.telemetry import Card, summarize
+from fixtures.gpu.telemetry import GpuSpec, summarize
 from fixtures.runner.stage_result import SPEED_REPEAT
 from fixtures.runner.stages import CaseRunner, speed
 from fixtures.timing.sampler import SamplerSettings, Sampling
@@ -19,7 +19,7 @@ from reports.record.results import GpuTelemetry
 LOADED: Any = SimpleNamespace(
     case=SimpleNamespace(id="clip-text-pytorch-fp32-b8", batch=8), artifact=SimpleNamespace(sha256="e4c9")
 )
-QUIET = summarize([], Card("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
+QUIET = summarize([], GpuSpec("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
 SAMPLING = Sampling((0.002,) * 100, 0.5, 20, True, "interval", Interval(0.0019, 0.0021))
 EVENTS, HOST = (SimpleNamespace(name=name, quantity=what) for name, what in [("events", "device"), ("host", "latency")])
 
@@ -65,8 +65,8 @@ def test_only_the_first_process_makes_an_energy_pass():
 
     bench: Any = Asked(0.5, QUIET, 0)
     interview = CaseRunner(bench, SamplerSettings(), 0.02)
-    for question in ("speed", SPEED_REPEAT):
-        interview.ask(LOADED.case, question)
+    for stage in ("speed", SPEED_REPEAT):
+        interview.ask(LOADED.case, stage)
     assert asked == [True, False]
 
 

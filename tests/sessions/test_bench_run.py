@@ -3,7 +3,11 @@
 import json
 import resource
 import shutil
+import signal
 import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,13 +15,23 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from fixtures import ROOT
+from fixtures.cache.engine_cache import say_nothing
 from fixtures.cache.eviction import MANIFEST
 from fixtures.hashing import sha256_of
+from fixtures.plan.matrix import Case
+from fixtures.plan.options import Options
+from fixtures.plan.suite import choose_suite
+from fixtures.runner.factory import open_workbench
+from fixtures.runner.stages import CaseRunner
+from fixtures.timing.sampler import SamplerSettings
 from reports.record.store import read_rows
-from tests.helpers.runs import run_bench, write_coco
+from tests.helpers.runs import COMMAND, raw_options, run_bench, run_here, write_coco
 
 QUICK = ("--suite", "embedded", "--measure-seconds", "0.2", "--batches", "1")
 CLIP = (*QUICK, "--models", "clip-image", "--backends", "pytorch,onnxruntime", "--precisions", "fp32,int8")
+
+RAN = ("clip-image-pytorch-fp32-b1", "clip-image-onnxruntime-fp32-b1", "clip-image-onnxruntime-int8-b1")
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +59,7 @@ def _answers(output: Path) -> dict[tuple[str, str], dict]:
 def test_every_cell_answers_every_question(first: tuple[subprocess.CompletedProcess[str], Path]):
     done, output = first
     assert done.returncode == 0, done.stdout + done.stderr
-    ran = ("clip-image-pytorch-fp32-b1", "clip-image-onnxruntime-fp32-b1", "clip-image-onnxruntime-int8-b1")
-    expected = {(case, question): "passed" for case in ran for question in ("build", "speed", "accuracy")}
+    expected = {(case, question): "passed" for case in RAN for question in ("build", "speed", "accuracy")}
     expected["clip-image-pytorch-int8-b1", "matrix"] = "skipped"
     assert {key: row["outcome"] for key, row in _answers(output).items()} == expected
 
@@ -103,7 +116,7 @@ def test_junit_agrees_with_the_record(first: tuple[subprocess.CompletedProcess[s
 
 def test_a_second_run_builds_nothing(first: tuple[subprocess.CompletedProcess[str], Path], cache: Path, tmp_path: Path):
     assert first[0].returncode == 0
-    done = run_bench(*CLIP, "--engine-cache", str(cache), "--output", str(tmp_path), "-m", "build")
+    done = run_here(*CLIP, "--engine-cache", str(cache), "--output", str(tmp_path), "-m", "build")
     assert done.returncode == 0
     built = [row["values"]["cached"] for key, row in _answers(tmp_path).items() if key[1] == "build"]
     assert built == [True] * 3
@@ -122,7 +135,7 @@ def test_a_damaged_engine_fails_the_gate_and_nothing_else(
     manifest |= {"sha256": sha256_of(folder / "model.onnx"), "size_bytes": (folder / "model.onnx").stat().st_size}
     (folder / MANIFEST).write_text(json.dumps(manifest))
     output = tmp_path / "output"
-    done = run_bench(*CLIP, "--engine-cache", str(damaged), "--output", str(output))
+    done = run_here(*CLIP, "--engine-cache", str(damaged), "--output", str(output))
     assert done.returncode == 1
     answers = _answers(output)
     failed = answers.pop(("clip-image-onnxruntime-fp32-b1", "accuracy"))
@@ -130,7 +143,10 @@ def test_a_damaged_engine_fails_the_gate_and_nothing_else(
     assert "of the baseline" in failed["reason"]
     assert min(metric["ratio"] for metric in failed["values"]["metrics"]) < 0.98
     assert {row["outcome"] for row in answers.values()} == {"passed", "skipped"}
-    assert json.loads((output / "report.json").read_text())
+    report = json.loads((output / "report.json").read_text())
+    gates = {row["case"]: row["gate"] for row in report["table"] if row["case"] in RAN}
+    assert gates == {**dict.fromkeys(RAN, "pass"), "clip-image-onnxruntime-fp32-b1": "fail"}
+    assert any(finding["level"] == "fail" for finding in report["findings"])
 
 
 def _multiply_a_layer(path: Path, factor: float) -> None:
@@ -146,13 +162,13 @@ def test_a_broken_image_costs_its_cells_and_keeps_the_other_rows(untrained_check
     images, annotations = write_coco(tmp_path / "coco")
     (images / "001.jpg").write_bytes(b"no picture")  # a calibration image: only INT8 reads it
     output = tmp_path / "output"
-    done = run_bench(
+    done = run_here(
         *("--yolo", str(untrained_checkpoint), "--coco-images", str(images), "--coco-annotations", str(annotations)),
         *("--models", "cat-dog", "--backends", "onnxruntime", "--precisions", "fp32,int8", "--batches", "1"),
         *("--measure-seconds", "0.2", "--engine-cache", str(tmp_path / "engines"), "--output", str(output)),
-        *("-m", "build or speed"),
+        *("-m", "build or speed", "--reruns", "1"),
     )
-    assert done.returncode == 6
+    assert done.returncode == 6 and " 2 rerun" in done.stdout, done.stdout
     outcomes = {key: row["outcome"] for key, row in _answers(output).items()}
     assert outcomes["cat-dog-onnxruntime-fp32-b1", "speed"] == "passed"
     assert outcomes["cat-dog-onnxruntime-int8-b1", "speed"] == "error"
@@ -173,7 +189,7 @@ def test_a_broken_image_costs_its_cells_and_keeps_the_other_rows(untrained_check
     ],
 )
 def test_a_wrong_option_is_a_usage_error(options: tuple[str, ...], message: str):
-    done = run_bench(*options)
+    done = run_here(*options)
     assert done.returncode == 4
     assert message in done.stderr
     assert "hint" in done.stderr
@@ -182,7 +198,7 @@ def test_a_wrong_option_is_a_usage_error(options: tuple[str, ...], message: str)
 
 def test_an_output_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
-    done = run_bench(*CLIP, "--output", str(tmp_path / "file" / "output"))
+    done = run_here(*CLIP, "--output", str(tmp_path / "file" / "output"))
     assert done.returncode == 4
     assert "hint" in done.stderr
 
@@ -190,11 +206,11 @@ def test_an_output_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path
 def test_a_start_that_fails_leaves_no_record_and_ends(cache: Path, tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     where = ("--output", str(tmp_path / "output"))
-    done = run_bench(*CLIP, "--engine-cache", str(tmp_path / "file" / "cache"), *where)
+    done = run_here(*CLIP, "--engine-cache", str(tmp_path / "file" / "cache"), *where)
     assert done.returncode == 4
     assert "the engine cache cannot be written" in done.stderr and "hint" in done.stderr
     assert not (tmp_path / "output" / "rows.jsonl").exists()
-    again = run_bench(*CLIP, "-k", "pytorch", "--engine-cache", str(cache), *where)
+    again = run_here(*CLIP, "-k", "pytorch", "--engine-cache", str(cache), *where)
     assert again.returncode == 0
 
 
@@ -219,7 +235,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_measured(
 
 
 def test_a_run_in_which_nothing_can_run_says_why_and_is_no_success(cache: Path, tmp_path: Path):
-    done = run_bench(
+    done = run_here(
         *("--suite", "embedded", "--models", "clip-image", "--backends", "tensorrt", "--batches", "1"),
         *("--engine-cache", str(cache), "--output", str(tmp_path)),
     )
@@ -229,24 +245,53 @@ def test_a_run_in_which_nothing_can_run_says_why_and_is_no_success(cache: Path, 
     assert (tmp_path / "report.html").exists()
 
 
-def test_an_engine_in_another_precision_than_asked_for_fails_its_case(
+def test_an_engine_in_another_precision_than_asked_for_fails_its_case(tmp_path: Path):
+    """The FP32 engine, as its builder read it, in the place of the FP16 one."""
+    options = Options.from_values(raw_options(suite="embedded", device="cpu", engine_cache=str(tmp_path)), ROOT)
+    workbench = open_workbench(options, choose_suite(options, ROOT), say_nothing)
+    fp16 = Case("clip-image", "zero-shot", "pytorch", "fp16", 1)
+    runner = CaseRunner(workbench, SamplerSettings(), 0.02)
+    assert not runner.ask(fp16, "build").failure
+    runner.ask(replace(fp16, precision="fp32"), "build")
+    (wide,), (narrow,) = (tmp_path.glob(f"clip-image-pytorch-{precision}-*") for precision in ("fp32", "fp16"))
+    cache_key = json.loads((narrow / MANIFEST).read_text())["ingredients"]
+    shutil.rmtree(narrow)
+    shutil.copytree(wide, narrow)
+    manifest = json.loads((narrow / MANIFEST).read_text()) | {"ingredients": cache_key}
+    (narrow / MANIFEST).write_text(json.dumps(manifest))
+    failure = CaseRunner(workbench, SamplerSettings(), 0.02).ask(fp16, "build").failure
+    assert failure.startswith("asked for FP16, but of 26 layers the engine computes 26 in FP32")
+
+
+def test_the_record_says_what_every_stage_cost(first: tuple[subprocess.CompletedProcess[str], Path]):
+    answers = {key: row for key, row in _answers(first[1]).items() if row["outcome"] == "passed"}
+    assert len(answers) == 9
+    for row in answers.values():
+        assert 0 < row["values"]["work_seconds"] <= row["seconds"]
+
+
+def test_a_run_that_was_killed_goes_on_with_its_engines(
     first: tuple[subprocess.CompletedProcess[str], Path], cache: Path, tmp_path: Path
 ):
-    """The FP32 engine, as its builder read it, in the place of the FP16 one."""
     assert first[0].returncode == 0
-    engines = Path(shutil.copytree(cache, tmp_path / "engines"))
-    asked = (
-        *("--suite", "embedded", "--models", "clip-image", "--backends", "pytorch", "--precisions", "fp16"),
-        *("--batches", "1", "--engine-cache", str(engines), "-m", "build"),
+    options = (*CLIP, "--engine-cache", str(cache))
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *COMMAND, *options, "--output", str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    assert run_bench(*asked, "--output", str(tmp_path / "sound")).returncode == 0
-    (fp32,), (fp16,) = (engines.glob(f"clip-image-pytorch-{precision}-*") for precision in ("fp32", "fp16"))
-    cache_key = json.loads((fp16 / MANIFEST).read_text())["ingredients"]
-    shutil.rmtree(fp16)
-    shutil.copytree(fp32, fp16)
-    manifest = json.loads((fp16 / MANIFEST).read_text()) | {"ingredients": cache_key}
-    (fp16 / MANIFEST).write_text(json.dumps(manifest))
-    assert run_bench(*asked, "--output", str(tmp_path / "lie")).returncode == 1
-    row = _answers(tmp_path / "lie")["clip-image-pytorch-fp16-b1", "build"]
-    assert row["outcome"] == "failed"
-    assert row["reason"].startswith("asked for FP16, but of 26 layers the engine computes 26 in FP32")
+    deadline = time.monotonic() + 120
+    record = tmp_path / "rows.jsonl"
+    while not record.exists() or record.read_text().count('"question": "speed"') < 1:
+        assert run.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    run.send_signal(signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    before = [row for row in read_rows(record) if row["kind"] == "case"]
+    done = run_here(*options, "--resume", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ": building" not in done.stdout
+    answers = _answers(tmp_path)
+    assert len(answers) == 10 and {row["outcome"] for row in answers.values()} == {"passed", "skipped"}
+    assert [row for row in read_rows(record) if row["kind"] == "case"][: len(before)] == before

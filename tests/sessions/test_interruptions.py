@@ -96,7 +96,7 @@ def test_the_record_refuses_a_result_of_another_case_or_stage(tmp_path: Path):
     row = done.answers["clip-text-one-fp32-b1", "accuracy"]
     assert row["outcome"] == "error" and row["values"] == {}
     assert row["reason"] == (
-        "clip-text-one-fp32-b1 was asked for accuracy and got the answer of clip-text-one-fp32-b1 to build: "
+        "clip-text-one-fp32-b1 was run for accuracy and gave the result of clip-text-one-fp32-b1 for build: "
         "it is not recorded"
     )
 

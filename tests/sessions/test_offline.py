@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.runs import ROOT, run_bench
+from tests.helpers.runs import COMMAND, ROOT
 
 QUICK = ("--suite", "embedded", "--measure-seconds", "0.1", "--batches", "1", "-m", "speed or accuracy")
 CELLS = ("--models", "yolov8n,clip-text", "--backends", "pytorch,onnxruntime", "--precisions", "fp32")
@@ -39,27 +39,30 @@ def test_the_watch_sees_a_look_up(tmp_path: Path):
     assert "NETWORK socket.getaddrinfo" in done.stderr
 
 
-def test_the_job_asks_nobody_from_python(tmp_path: Path):
-    done = run_bench(
-        *QUICK, *CELLS, "--engine-cache", str(tmp_path / "e"), "--output", str(tmp_path / "o"),
-        "-s", env=_environment(tmp_path),
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What a run from an empty engine cache wrote, and what strace saw of it, where that is installed."""
+    folder = tmp_path_factory.mktemp("offline")
+    trace = folder / "trace"
+    strace = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmmsg", "-o", str(trace)]
+    folders = ("--engine-cache", str(folder / "e"), "--output", str(folder / "o"))
+    command = [
+        *(strace if shutil.which("strace") else []),
+        *(sys.executable, "-m", "pytest", *COMMAND, *QUICK, *CELLS, *folders, "-s"),
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=_environment(folder), capture_output=True, text=True, timeout=280, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "NETWORK" not in done.stdout + done.stderr
+    return done.stdout + done.stderr, trace
+
+
+def test_the_job_asks_nobody_from_python(job: tuple[str, Path]):
+    assert "NETWORK" not in job[0]
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed (apt install strace)")
-def test_the_job_asks_nobody_from_native_code(tmp_path: Path):
+def test_the_job_asks_nobody_from_native_code(job: tuple[str, Path]):
     """ONNX Runtime reports usage from C++, which no Python hook can see."""
-    trace = tmp_path / "trace"
-    command = [
-        "strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmmsg", "-o", str(trace),
-        sys.executable, "-m", "pytest", str(ROOT / "bench"), "--benchmark-only", "-p", "no:cacheprovider",
-        *QUICK, *CELLS, "--engine-cache", str(tmp_path / "e"), "--output", str(tmp_path / "o"),
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, cwd=ROOT, env=_environment(tmp_path), capture_output=True, text=True, timeout=280, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    asked = [line for line in trace.read_text().splitlines() if "AF_INET" in line]
+    asked = [line for line in job[1].read_text().splitlines() if "AF_INET" in line]
     assert not asked

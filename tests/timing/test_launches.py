@@ -3,7 +3,7 @@
 from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.recommendation import recommend
 from reports.analysis.tables import build_table, records
-from reports.analysis.timing_quality import rough
+from reports.analysis.timing_quality import unreliable
 from reports.compare.runs import compare
 from reports.findings.run import find
 from reports.github.job_summary import job_summary
@@ -96,7 +96,7 @@ def test_launches_that_spread_make_a_speed_rough_only_where_they_decide_it():
     bound, free = timed(EAGER, 2.0, 4.0, iqr=0.05), timed(GRAPH, 1.0, 0.02, iqr=0.5)
     calm = timed(PLAN, 1.0, 1.3, iqr=0.01)
     found = cases([session_row(gpu="x"), *bound, *free, *calm])
-    assert [name for name, each in found.items() if rough(each)] == [EAGER["id"]]
+    assert [name for name, each in found.items() if unreliable(each)] == [EAGER["id"]]
 
 
 def test_a_call_is_asked_again_and_an_engine_that_waits_says_so():

@@ -208,10 +208,10 @@ function readable(figure) {
   const reach = 28; // CSS pixels: a finger's width
   const apart = 8; // closer marks are one to a finger
   if (!points.length) return;
-  const hint = "Point at a mark, or tab to it and use the arrow keys, for its figures.";
-  const out = element("p", { class: "readout" }, hint);
+  const out = element("p", { class: "readout" });
   figure.append(out);
-  points.sort((a, b) => middle(a).x - middle(b).x);
+  const ranked = figure.classList.contains("ranked"); // bars stand below each other, marks beside
+  points.sort((a, b) => (ranked ? middle(a).y - middle(b).y : middle(a).x - middle(b).x));
   points.forEach((point, place) => {
     // The words move from the title, which a browser shows late and never to the keyboard, to a label.
     const title = point.querySelector("title");
@@ -254,6 +254,25 @@ function readable(figure) {
   });
 }
 
+/** The answer as text to send to somebody: one sentence a model. */
+function forwardable(section) {
+  const cards = Array.from(section.querySelectorAll("[data-sentence]"));
+  if (!cards.length) return;
+  const copy = element("button", { type: "button", class: "copy" }, "Copy the answer");
+  const told = element("span", { "aria-live": "polite", class: "soft" });
+  section.append(element("p", { class: "forward" }, copy, " ", told));
+  copy.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(cards.map((card) => card.dataset.sentence).join("\n"));
+      told.textContent = "Copied";
+    } catch {
+      told.textContent = "This browser does not let a page copy";
+    }
+  });
+}
+
+const answers = document.getElementById("ship")?.closest("section");
+if (answers) forwardable(answers);
 const table = document.getElementById("table")?.closest("section");
 if (table) cases(table);
 document.querySelectorAll(".panels figure").forEach(readable);

@@ -25,7 +25,7 @@ OBEY = "OBEY_PRECISION_CONSTRAINTS"
 # How the parser of 8.6 imports the operators of these graphs (builtin_op_importers.cpp of onnx-tensorrt).
 OPERATORS = {
     "ELEMENTWISE": "Add Sub Mul Div Equal",
-    "SHUFFLE": "Reshape Transpose Unsqueeze Flatten",
+    "SHUFFLE": "Reshape Transpose Squeeze Unsqueeze Flatten",
     "MATRIX_MULTIPLY": "MatMul",
     "SLICE": "Slice Split Expand",
     "CONVOLUTION": "Conv",

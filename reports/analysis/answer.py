@@ -1,0 +1,268 @@
+"""The answer of a session in a sentence a model: what to ship, what it gives, and how certain its accuracy is.
+
+Two questions are told apart, as MLPerf does with its scenarios "Offline" and "SingleStream": *throughput* is the batch
+size that gives the most images a second, *latency* is one image at a time (batch 1). Page, terminal and job summary
+all take their first lines from here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reports.analysis.cases import CaseSummary, summarize, tolerance
+from reports.analysis.names import engine_name
+from reports.analysis.recommendation import TIE, Recommendation, recommend
+from reports.analysis.timing_quality import gpu_contended, unreliable
+from reports.record.schema import Row
+from reports.record.store import last_session
+from reports.text.formatting import join_words, milliseconds, percent, pluralize, significant, times
+
+CERTAIN, LIKELY, FAILS, NOT_JUDGED, BASELINE = "certain", "likely", "fails", "not judged", "baseline"
+THROUGHPUT, LATENCY = "throughput", "latency"
+LATENCY_BATCH = 1
+
+
+@dataclass(frozen=True)
+class ModeAnswer:
+    """The answer for one model in one mode.
+
+    `ship` are the cases to choose from, several for a tie, none where nothing can be recommended. `shown` is the case
+    whose figures are told: the first to ship, else the fastest that was measured. `accuracy` is one of `CERTAIN`,
+    `LIKELY`, `FAILS`, `NOT_JUDGED` and `BASELINE`, the least certain of those to ship.
+    """
+
+    batch: int
+    choice: Recommendation
+    ship: tuple[CaseSummary, ...]
+    shown: CaseSummary
+    runner_up: CaseSummary | None
+    baseline: CaseSummary | None
+    accuracy: str
+
+    @property
+    def engine(self) -> str:
+        """The name of what to ship, several with `or`; of `shown` where there is nothing to ship."""
+        return " or ".join(engine_name(case) for case in self.ship or (self.shown,))
+
+    @property
+    def rough(self) -> bool:
+        """Whether the time of what is told was not steady, or not its own."""
+        return any(unreliable(case) or gpu_contended(case) for case in self.ship or (self.shown,))
+
+    @property
+    def rough_speedup(self) -> bool:
+        """Whether the time that the speed-up is over was not."""
+        return self.baseline is not None and (unreliable(self.baseline) or gpu_contended(self.baseline))
+
+    @property
+    def image_ms(self) -> float | None:
+        """Milliseconds an image, for one caller."""
+        latency = self.shown.effective_latency
+        return None if latency is None else latency.p50_ms / self.batch
+
+    @property
+    def contestants(self) -> tuple[CaseSummary, ...]:
+        """What is told, the runner-up and the baseline, each once, the fastest first."""
+        found = {case.id: case for case in (self.shown, self.runner_up, self.baseline) if case}
+        return tuple(sorted(found.values(), key=lambda case: -(case.images_per_second or 0.0)))
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """The answer for one model. `latency` is None where no batch of one image was timed; `choices` has all batches."""
+
+    model: str
+    throughput: ModeAnswer
+    latency: ModeAnswer | None
+    choices: tuple[Recommendation, ...]
+    sentence: str
+
+    @property
+    def same_batch(self) -> bool:
+        """Whether one image at a time is also what gives the most images a second."""
+        return self.latency is not None and self.latency.batch == self.throughput.batch
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the cases of a session ended, in numbers. `judged` counts engines beside the baseline that have a gate."""
+
+    ran: int
+    judged: int
+    gate_failed: int
+    untrusted: int
+    crashed: int
+    worse: int
+    rough: int
+    likely: int
+    finished: bool
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What broke, in a few words each; one line that nothing did where nothing did."""
+        said = [
+            "" if self.finished else "the run did not finish",
+            f"{self.gate_failed} failed the gate" if self.gate_failed else "",
+            f"{self.untrusted} cannot be trusted" if self.untrusted else "",
+            f"{self.crashed} crashed" if self.crashed else "",
+            f"{self.worse} became worse" if self.worse else "",
+        ]
+        return tuple(filter(None, said))
+
+    @property
+    def all_well(self) -> str:
+        """The one good line; of a run that measured nothing, that it did not."""
+        if not self.ran:
+            return "Nothing was measured"
+        return f"All {pluralize(self.ran, 'case')} passed" if self.judged else f"{pluralize(self.ran, 'case')} measured"
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is not certain, in a few words each."""
+        said = [
+            f"{pluralize(self.rough, 'timing')} rough" if self.rough else "",
+            f"{self.likely} {'accuracy' if self.likely == 1 else 'accuracies'} likely" if self.likely else "",
+        ]
+        return tuple(filter(None, said))
+
+
+def answers(rows: Sequence[Row]) -> list[ModelAnswer]:
+    """One answer a model that was timed, in the order of the table."""
+    session = last_session(list(rows))
+    return model_answers(summarize(session), recommend(session), 1 - tolerance(session))
+
+
+def model_answers(cases: Sequence[CaseSummary], choices: Sequence[Recommendation], least: float) -> list[ModelAnswer]:
+    """The same of cases and their recommendations, where these are known."""
+    found = []
+    for model in dict.fromkeys(choice.model for choice in choices):
+        own = tuple(choice for choice in choices if choice.model == model)
+        modes = [_mode(choice, cases, least) for choice in own]
+        throughput = _best(modes)
+        latency = next((mode for mode in modes if mode.batch == LATENCY_BATCH), None)
+        said = _sentence(model, throughput, latency, least)
+        found.append(ModelAnswer(model, throughput, latency, own, said))
+    return found
+
+
+def status(cases: Sequence[CaseSummary], least: float, worse: int, finished: bool) -> Status:
+    """`worse` is how much a history confirms to have become worse; `finished` whether the record has its end."""
+    ran = [case for case in cases if case.attempted]
+    return Status(
+        ran=len(ran),
+        judged=sum(case.gate in ("pass", "fail") for case in ran),
+        gate_failed=sum(case.gate == "fail" for case in ran),
+        untrusted=sum(case.gate != "fail" and (bool(case.problems) or bool(case.failed_stages)) for case in ran),
+        crashed=sum(case.status == "error" for case in ran),
+        worse=worse,
+        rough=sum(unreliable(case) for case in ran if case.latency),
+        likely=sum(accuracy_mark(case, least) == LIKELY for case in ran),
+        finished=finished,
+    )
+
+
+def accuracy_mark(case: CaseSummary, least: float) -> str:
+    """How certain it is that this case keeps `least` of the baseline's accuracy, in a word."""
+    if case.gate == "fail" or not case.consistent:
+        return FAILS
+    if case.is_baseline:
+        return BASELINE
+    if case.gate != "pass":
+        return NOT_JUDGED
+    return LIKELY if case.uncertain(least) else CERTAIN
+
+
+def as_data(found: Sequence[ModelAnswer]) -> list[dict[str, Any]]:
+    """The answers as plain data, for `report.json`."""
+    return [
+        {
+            "model": answer.model,
+            "sentence": answer.sentence,
+            THROUGHPUT: _mode_data(answer.throughput),
+            LATENCY: None if answer.latency is None else _mode_data(answer.latency),
+        }
+        for answer in found
+    ]
+
+
+def _mode_data(mode: ModeAnswer) -> Mapping[str, Any]:
+    return {
+        "batch": mode.batch,
+        "case_ids": [case.id for case in mode.ship],
+        "images_per_second": mode.shown.images_per_second,
+        "ms_per_image": mode.image_ms,
+        "speedup": mode.shown.speedup.value if mode.shown.speedup else None,
+        "accuracy": mode.accuracy,
+        "rough": mode.rough,
+    }
+
+
+def _mode(choice: Recommendation, cases: Sequence[CaseSummary], least: float) -> ModeAnswer:
+    timed = sorted(
+        (case for case in cases if (case.model, case.batch) == (choice.model, choice.batch) and case.latency),
+        key=lambda case: case.effective_latency.p50_ms if case.effective_latency else 0.0,
+    )
+    ship = tuple(case for case in timed if case.id in choice.case_ids)
+    engines = [case for case in timed if not case.is_baseline] or timed
+    shown = next(iter(ship), None) or next((case for case in engines if case.consistent), engines[0])
+    marks = [accuracy_mark(case, least) for case in ship or (shown,)]
+    order = (FAILS, NOT_JUDGED, LIKELY, CERTAIN, BASELINE)
+    return ModeAnswer(
+        batch=choice.batch,
+        choice=choice,
+        ship=ship,
+        shown=shown,
+        runner_up=next((case for case in timed if case.id == choice.runner_up_id), None),
+        baseline=next((case for case in timed if case.is_baseline), None),
+        accuracy=min(marks, key=order.index),
+    )
+
+
+def _best(modes: Sequence[ModeAnswer]) -> ModeAnswer:
+    """The batch with the most images a second; of batches that lie as close as two runs may, the smallest."""
+    able = [mode for mode in modes if mode.ship] or list(modes)
+    most = max(mode.shown.images_per_second or 0.0 for mode in able)
+    near = [mode for mode in able if (mode.shown.images_per_second or 0.0) * TIE >= most]
+    return min(near, key=lambda mode: mode.batch)
+
+
+def _kept_words(case: CaseSummary, least: float) -> str:
+    """`keeps 100.4 % of its mAP50-95`; empty where no ratio is known, and for the baseline, which keeps what it has."""
+    metric = case.metric
+    if case.is_baseline or metric is None or metric.ratio is None:
+        return ""
+    return f"keeps {percent(metric.ratio.value, least)} of its {metric.name}"
+
+
+def _sentence(model: str, throughput: ModeAnswer, latency: ModeAnswer | None, least: float) -> str:
+    """One sentence that a person could forward."""
+    said = f"{model}: {_advice(throughput, least)}"
+    if latency is None or latency.batch == throughput.batch:
+        return f"{said}."
+    alone = "" if latency.image_ms is None else f", {milliseconds(latency.image_ms)}"
+    same = bool(latency.ship) and {case.name for case in latency.ship} == {case.name for case in throughput.ship}
+    engine = "the same" if same else latency.engine if latency.ship else "no recommendation"
+    return f"{said}; for one image at a time {engine}{alone if latency.ship else ''}."
+
+
+def _advice(mode: ModeAnswer, least: float) -> str:
+    shown = mode.shown
+    speed = f"{significant(shown.images_per_second)} img/s at batch {mode.batch}"
+    kept = _kept_words(shown, least)
+    if not mode.ship:
+        why = {FAILS: "nothing passes", NOT_JUDGED: "accuracy was not judged"}.get(mode.accuracy, "nothing to compare")
+        told = ", ".join(filter(None, [f"{engine_name(shown)}: {speed}", kept]))
+        return f"no recommendation, {why}; measured {told}"
+    if shown.is_baseline and len(mode.ship) == 1:
+        return f"nothing that passes is faster than {engine_name(shown)} itself: {speed}"
+    faster = [f"{times(shown.speedup.value)} {engine_name(mode.baseline)}"] if shown.speedup and mode.baseline else []
+    doubts = []
+    if mode.rough:
+        doubts.append("its timing is rough, run it again")
+    elif mode.rough_speedup:
+        doubts.append("the speed-up is rough")
+    if mode.accuracy == LIKELY:
+        doubts.append("more images would make the accuracy certain")
+    tie = " (a tie)" if len(mode.ship) > 1 else ""
+    figures = ", ".join(filter(None, [speed, *faster, kept]))
+    return f"ship {mode.engine}{tie}: {figures}" + (f"; {join_words(doubts)}" if doubts else "")

@@ -1,0 +1,62 @@
+"""What a reader is told first: the answer, what broke, the doubts; the same for page, terminal and job summary."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reports.analysis.answer import ModelAnswer, Status, model_answers, status
+from reports.analysis.cases import CaseSummary, summarize, tolerance
+from reports.analysis.recommendation import Recommendation, recommend
+from reports.findings.base import Finding
+from reports.findings.history import history_findings
+from reports.findings.order import Broken, Doubts, broken, doubts, doubts_line
+from reports.findings.run import find
+from reports.history.last_good import last_good
+from reports.history.session_regressions import Regression
+from reports.record.schema import Row
+from reports.record.store import last_session
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One session, in the order in which it is told. `found` are all findings."""
+
+    cases: tuple[CaseSummary, ...]
+    least: float
+    choices: tuple[Recommendation, ...]
+    answers: tuple[ModelAnswer, ...]
+    status: Status
+    broken: tuple[Broken, ...]
+    doubts: tuple[Doubts, ...]
+    found: tuple[Finding, ...]
+
+    @property
+    def doubts_line(self) -> str:
+        """The kinds of doubt in a line."""
+        return doubts_line(self.doubts)
+
+
+def read(rows: Sequence[Row], since: Sequence[Regression] = (), history: pd.DataFrame | None = None) -> Reading:
+    """The last session in `rows`. `since` is what its history says of it (`session_regressions.judge`).
+
+    `history` (`reports.history.store.load`, with this session) tells since when a broken case is broken.
+    """
+    session = last_session(list(rows))
+    cases, least = summarize(session), 1 - tolerance(session)
+    choices = recommend(session)
+    found = find(session, history_findings(since))
+    crashed = {case.id for case in cases if case.status == "error"}
+    worse = sum(one.level == "fail" and one.case not in crashed for one in since)
+    finished = any(row["kind"] == "end" for row in session)
+    well = {} if history is None else last_good(history, session[0]["session"])
+    return Reading(
+        cases=tuple(cases),
+        least=least,
+        choices=tuple(choices),
+        answers=tuple(model_answers(cases, choices, least)),
+        status=status(cases, least, worse, finished),
+        broken=tuple(broken(found, cases, well)),
+        doubts=tuple(doubts(found)),
+        found=tuple(found),
+    )

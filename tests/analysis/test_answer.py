@@ -1,0 +1,153 @@
+"""One sentence a model: what is to be shipped, in which batch, and how certain it is."""
+
+import pytest
+
+from reports.analysis.answer import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED, ModelAnswer, answers, as_data, status
+from reports.analysis.cases import summarize
+from reports.findings.reading import read
+from reports.record.schema import Row
+from tests.helpers.rows import accuracy, answered, build, case, end_row, row, session_row, speed
+
+BASE, FAST, INT8 = case("pytorch", "fp32"), case("tensorrt", "fp16"), case("tensorrt-cuda-graph", "int8")
+
+
+def _one(*rows: Row) -> ModelAnswer:
+    (found,) = answers([session_row(), *rows, end_row()])
+    return found
+
+
+def _told(case: Row, p50: float, ratio: float = 1.0, spread: float = 0.008, **values: object) -> list[Row]:
+    return [build(case), speed(case, p50, **values), accuracy(case, ratio, spread=spread)]
+
+
+def test_a_sentence_names_engine_speed_batch_and_accuracy() -> None:
+    found = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(INT8, 10.0, 0.995))
+    assert found.sentence == (
+        "yolov8n: ship TensorRT INT8 with a CUDA graph: 800 img/s at batch 8, 8.00× PyTorch FP32, "
+        "keeps 99.5\u202f% of its mAP50-95."
+    )
+    assert found.throughput.accuracy == CERTAIN
+    assert found.throughput.runner_up is not None and found.throughput.runner_up.id == FAST["id"]
+    assert found.latency is None
+
+
+def test_an_interval_below_the_gate_makes_the_accuracy_likely() -> None:
+    found = _one(*answered(BASE, 80.0), *_told(FAST, 20.0, 0.99, spread=0.02))
+    assert found.throughput.accuracy == LIKELY
+    assert found.sentence.endswith("; more images would make the accuracy certain.")
+
+
+def test_the_fastest_of_those_that_pass_is_told_and_not_the_fastest() -> None:
+    found = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(INT8, 10.0, 0.9))
+    assert found.throughput.shown.id == FAST["id"]
+
+
+def test_throughput_takes_the_batch_with_the_most_images_and_latency_batch_1() -> None:
+    rows: list[Row] = []
+    for batch, p50 in ((1, 5.0), (8, 20.0), (32, 100.0)):
+        rows += [
+            *answered(case("pytorch", "fp32", batch=batch), 4 * p50),
+            *answered(case("tensorrt", "fp16", batch=batch), p50),
+        ]
+    found = _one(*rows)
+    assert found.throughput.batch == 8 and found.latency is not None and found.latency.batch == 1
+    assert not found.same_batch
+    assert found.sentence.endswith("; for one image at a time the same, 5.00\u202fms.")
+    assert [choice.batch for choice in found.choices] == [1, 8, 32]
+
+
+def test_of_batches_as_fast_as_each_other_the_smallest_counts() -> None:
+    rows: list[Row] = []
+    for batch, p50 in ((8, 20.0), (32, 79.0)):
+        rows += [
+            *answered(case("pytorch", "fp32", batch=batch), 4 * p50),
+            *answered(case("tensorrt", "fp16", batch=batch), p50),
+        ]
+    assert _one(*rows).throughput.batch == 8
+
+
+def test_another_engine_for_one_image_at_a_time_is_named() -> None:
+    one, other = case("pytorch", "fp32", batch=1), case("torch-compile", "fp32", batch=1)
+    found = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(one, 10.0), *answered(other, 8.0))
+    assert "; for one image at a time torch.compile FP32, 8.00\u202fms." in found.sentence
+
+
+def test_only_batch_1_is_both() -> None:
+    one, fast = case("pytorch", "fp32", batch=1), case("tensorrt", "fp16", batch=1)
+    found = _one(*answered(one, 10.0), *answered(fast, 2.0))
+    assert found.same_batch and "one image at a time" not in found.sentence
+
+
+def test_a_tie_names_both() -> None:
+    other = case("trtexec", "fp16")
+    found = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(other, 20.1))
+    assert "ship TensorRT FP16 or trtexec FP16 (a tie): 400 img/s" in found.sentence
+
+
+def test_nothing_faster_than_the_baseline_is_said() -> None:
+    found = _one(*answered(BASE, 10.0), *answered(FAST, 20.0))
+    assert found.sentence == "yolov8n: nothing that passes is faster than PyTorch FP32 itself: 800 img/s at batch 8."
+    assert found.throughput.accuracy == BASELINE
+
+
+def test_without_anything_that_passes_there_is_no_recommendation() -> None:
+    wrong = [build(BASE), speed(BASE, 80.0), row(BASE, "accuracy", outcome="failed", reason="no boxes")]
+    found = _one(*wrong, *answered(FAST, 20.0, 0.9))
+    assert found.throughput.ship == () and found.throughput.accuracy == FAILS
+    assert found.sentence.startswith("yolov8n: no recommendation, nothing passes; measured TensorRT FP16: 400 img/s")
+
+
+def test_without_a_judged_accuracy_there_is_no_recommendation() -> None:
+    found = _one(build(BASE), speed(BASE, 80.0), build(FAST), speed(FAST, 20.0))
+    assert found.throughput.accuracy == NOT_JUDGED
+    assert "no recommendation, accuracy was not judged; measured TensorRT FP16: 400 img/s at batch 8" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("base", "fast", "words"),
+    [
+        ({}, {"steady": False}, "its timing is rough, run it again"),
+        ({"steady": False}, {}, "the speed-up is rough"),
+    ],
+)
+def test_a_rough_timing_is_told_in_the_sentence(base: dict[str, bool], fast: dict[str, bool], words: str) -> None:
+    assert words in _one(*_told(BASE, 80.0, **base), *_told(FAST, 20.0, **fast)).sentence
+
+
+def test_a_backend_without_a_name_here_keeps_its_own() -> None:
+    assert "ship openvino FP16: " in _one(*answered(BASE, 80.0), *answered(case("openvino", "fp16"), 20.0)).sentence
+
+
+def test_the_data_have_the_figures_of_the_sentence() -> None:
+    (found,) = as_data([_one(*answered(BASE, 80.0), *answered(FAST, 20.0, 0.995))])
+    assert found["throughput"] == {
+        "batch": 8, "case_ids": [FAST["id"]], "images_per_second": 400.0, "ms_per_image": 2.5, "speedup": 4.0,
+        "accuracy": CERTAIN, "rough": False,
+    }  # fmt: skip
+    assert found["latency"] is None
+
+
+def test_nothing_timed_has_no_answer() -> None:
+    assert answers([session_row(), end_row()]) == []
+
+
+def test_the_status_counts_each_case_once_by_what_broke_it() -> None:
+    crash = row(case("torch-compile", "fp16"), "build", outcome="error", reason="no compiler")
+    lie = [
+        row(case("trtexec", "int8"), "build", outcome="failed", reason="none of its layers"),
+        speed(case("trtexec", "int8"), 5.0),
+    ]
+    rows = [session_row(), *answered(BASE, 80.0), *answered(FAST, 20.0, 0.9), crash, *lie, end_row()]
+    found = status(summarize(rows), 0.98, worse=1, finished=True)
+    assert found.words == ("1 failed the gate", "1 cannot be trusted", "1 crashed", "1 became worse")
+    assert found.ran == 4 and found.judged == 2
+
+
+def test_a_run_without_its_end_did_not_finish() -> None:
+    assert read([session_row(), *answered(BASE, 80.0)]).status.words == ("the run did not finish",)
+
+
+def test_a_run_in_which_all_is_well_has_one_good_line() -> None:
+    assert read([session_row(), *answered(BASE, 80.0), end_row()]).status.all_well == "All 1 case passed"
+    assert read([session_row(), end_row()]).status.all_well == "Nothing was measured"
+    assert read([session_row(), build(BASE), speed(BASE, 80.0), end_row()]).status.all_well == "1 case measured"

@@ -1,0 +1,87 @@
+"""What broke comes first, each with what to do; everything else is a doubt of a kind, and nothing is lost."""
+
+from pathlib import Path
+
+from reports.findings.base import Code, Finding
+from reports.findings.order import MEND, MEND_RUN, broken, doubts, doubts_line
+from reports.findings.reading import Reading, read
+from reports.history.session_regressions import judge
+from reports.record.schema import Row
+from tests.helpers.rows import answered, case, end_row, row, session_row
+from tests.helpers.runs_to_read import rehearsal, troubled
+
+BASE, WRONG, CRASHED = case("pytorch", "fp32"), case("tensorrt", "int8"), case("torch-compile", "fp16")
+ROWS: list[Row] = [
+    session_row(),
+    *answered(BASE, 80.0),
+    *answered(WRONG, 10.0, 0.9),
+    row(CRASHED, "build", outcome="error", reason="no compiler"),
+    end_row(6),
+]
+
+
+def test_every_failure_has_what_to_do_and_the_cases_it_is_about() -> None:
+    found = {each.code: each for each in read(ROWS).broken}
+    assert found[Code.GATE_FAILED].case_ids == (WRONG["id"],) and found[Code.STAGE_ERROR].case_ids == (CRASHED["id"],)
+    assert found[Code.GATE_FAILED].mend == MEND[Code.GATE_FAILED]
+    assert found[Code.STAGE_ERROR].line.endswith("no compiler → its log stands under Why; --resume DIR runs it again")
+
+
+def test_a_failure_of_the_run_itself_has_no_place() -> None:
+    (found,) = read([session_row(), *answered(BASE, 80.0)]).broken
+    assert (found.code, found.where, found.mend) == (Code.RUN_UNFINISHED, "", MEND_RUN)
+
+
+def test_an_interval_that_reaches_the_gate_asks_for_more_images() -> None:
+    near = [session_row(), *answered(BASE, 80.0), *answered(WRONG, 10.0, 0.975), end_row(1)]
+    (found,) = read(near).broken
+    assert found.mend == "The interval reaches the gate: more evaluation images would decide."
+    assert f"{found.where}: {found.found} {found.mend}" in [finding.text for finding in read(near).found]
+
+
+def _troubled(folder: Path) -> Reading:
+    rows, history = troubled(folder)
+    return read(rows, judge(history, rows[0]["session"]), history)
+
+
+def test_a_history_says_since_when_and_tells_no_crash_twice(tmp_path: Path) -> None:
+    reading = _troubled(tmp_path)
+    crash, gate, slower, _ = reading.broken
+    assert crash.since == gate.since == "passed last on 2026-01-01, commit c18"
+    assert slower.code == Code.HISTORY and "25.0" in slower.found and slower.since == ""
+    told = [each for each in reading.broken if any("torch-compile" in each_id for each_id in each.case_ids)]
+    assert told == [crash]
+    assert reading.status.worse == 2
+
+
+def test_every_finding_is_either_broken_or_a_doubt(tmp_path: Path) -> None:
+    for reading in (read(ROWS), read(rehearsal()), _troubled(tmp_path)):
+        told = [finding for kind in reading.doubts for finding in kind.findings]
+        left = [finding for finding in reading.found if finding not in told and finding.level != "fail"]
+        assert left == [] and len(reading.found) >= 2
+
+
+def test_a_kind_is_told_with_its_count_and_its_cases() -> None:
+    kinds = {kind.code: kind for kind in read(rehearsal()).doubts}
+    moved = kinds[Code.TIMING_MOVED]
+    assert moved.title == "18 timings moved or spread" and len(moved.case_ids) == 18 and moved.level == "warn"
+    assert kinds[Code.MATRIX_NOT_RUN].title == "108 cases did not run"
+
+
+def test_a_code_without_a_title_is_told_under_its_own_name() -> None:
+    (kind,) = doubts([Finding(Code.COMPARE_UNCLEAR, "warn", "Unclear.")])
+    assert kind.title == "compare: unclear"
+
+
+def test_the_line_names_the_gravest_kinds_and_counts_the_others() -> None:
+    assert doubts_line(read(rehearsal()).doubts) == (
+        "18 timings moved or spread; 26 accuracies not certain; 6 engines in another precision; "
+        "12 engines slower than FP32; 3 other notes"
+    )
+    assert doubts_line(()) == ""
+
+
+def test_cases_last_well_on_different_days_have_no_one_answer() -> None:
+    finding = Finding(Code.GATE_FAILED, "fail", "fails its gate", "two", ("a", "b"))
+    assert broken([finding], [], {"a": "passed last on 2026-01-01", "b": "new in this session"})[0].since == ""
+    assert broken([finding], [], {"a": "new in this session"})[0].since == "new in this session"

@@ -1,0 +1,288 @@
+"""What a reader sees first, on a phone and at a desk: the answer, what broke, and nothing that hides them.
+
+The runs: a rehearsal on a CPU, each published run, and one on a GPU in which a gate failed, a case crashed, another
+became slower, and timings are rough.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures import ROOT
+from reports.findings.reading import Reading, read
+from reports.findings.run import find
+from reports.history.session_regressions import judge
+from reports.html.page import render, write_report
+from reports.record.schema import Row
+from reports.record.store import read_rows
+from tests.helpers.browsing import FIGURE, FIRST_SCREENS, WORDS, grave, needs_browser
+from tests.helpers.rows import answered, case, end_row, session_row
+from tests.helpers.runs_to_read import rehearsal, troubled
+
+pytestmark = needs_browser
+
+PUBLISHED = ROOT / "reports" / "published" / "h200" / "rows.jsonl"
+ROWS = rehearsal()
+LOOKS = [(size, scheme) for size in FIRST_SCREENS for scheme in ("light", "dark")]
+LOOK_NAMES = [f"{size['width']}x{size['height']}-{scheme}" for size, scheme in LOOKS]
+# A page of A4 in landscape, and how many of them a published run may take.
+MOST_PAGES = 12
+MOST_WORDS = 250
+MOST_LINES = 3
+TYPE_SIZES = {12.0, 13.5, 15.0, 18.0, 22.0, 30.0}
+# What must be seen without scrolling: of the whole page, and of each model's card.
+ONCE = ("h1", ".when", ".status")
+EACH = ("h3", ".engine", ".big", ".accuracy")
+# The visible words above the table, the labels of pictures left out; they are counted apart.
+WORDS_ABOVE = """() => {
+  const table = document.getElementById('table'), seen = { words: 0, labels: 0 };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode, parent = text.parentElement;
+    if (table.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING) break;
+    if (!parent.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true })) continue;
+    if (parent.closest('script, style, .unseen')) continue;
+    seen[parent.closest('svg') ? 'labels' : 'words'] += text.data.split(/\\s+/).filter(Boolean).length;
+  }
+  return seen;
+}"""
+# The lines of text that stand between the header and the first card.
+LINES_BETWEEN = """() => {
+  const top = document.querySelector('header').getBoundingClientRect().bottom;
+  const bottom = document.querySelector('.answer').getBoundingClientRect().top;
+  const middles = [];
+  const walker = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const parent = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || parent.closest('.unseen')) continue;
+    const range = document.createRange();
+    range.selectNodeContents(walker.currentNode);
+    for (const box of range.getClientRects()) {
+      const middle = (box.top + box.bottom) / 2;
+      if (middle > top && middle < bottom && !middles.some((each) => Math.abs(each - middle) < 8)) middles.push(middle);
+    }
+  }
+  return middles.length;
+}"""
+SIZES = """() => {
+  const found = new Set(), walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const parent = walker.currentNode.parentElement;
+    if (walker.currentNode.data.trim() && !parent.closest('svg, script, style')) {
+      found.add(parseFloat(getComputedStyle(parent).fontSize));
+    }
+  }
+  return [...found];
+}"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Reading]]:
+    """Each run's page, and what it has to tell first."""
+    folder = tmp_path_factory.mktemp("pages")
+    rows, history = troubled(folder / "history")
+    since = judge(history, rows[0]["session"])
+    published = read_rows(PUBLISHED)
+    return {
+        "rehearsal": (write_report(ROWS, folder / "rehearsal"), read(ROWS)),
+        "published": (write_report(published, folder / "published"), read(published)),
+        "troubled": (write_report(rows, folder / "troubled", history, since), read(rows, since, history)),
+    }
+
+
+@pytest.fixture(params=["rehearsal", "published", "troubled"])
+def run(request: pytest.FixtureRequest, pages: dict[str, tuple[Path, Reading]]) -> tuple[Path, Reading]:
+    return pages[request.param]
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
+def test_the_first_screen_has_every_answer_and_how_it_went(
+    opened: Any, run: tuple[Path, Reading], size: dict[str, int], scheme: str
+) -> None:
+    page, reading = run
+    with opened(page, size=size, scheme=scheme) as seen:
+        cards = seen.page.locator(".answer")
+        assert cards.count() == len(reading.answers) == 3
+        for place, answer in enumerate(reading.answers):
+            boxes = {name: cards.nth(place).locator(name).first.bounding_box() for name in EACH}
+            outside = {name: box for name, box in boxes.items() if not _within(box, size)}
+            assert outside == {}, answer.model
+        assert {name for name in ONCE if not _within(seen.page.locator(name).bounding_box(), size)} == set()
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def _within(box: dict[str, float] | None, size: dict[str, int]) -> bool:
+    """Whether a box of some size lies on the screen whole."""
+    if not box or not box["width"] or not box["height"]:
+        return False
+    across = box["x"] >= 0 and box["x"] + box["width"] <= size["width"]
+    return across and box["y"] >= 0 and box["y"] + box["height"] <= size["height"]
+
+
+def test_a_card_below_the_screen_is_noticed(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    with opened(pages["rehearsal"][0], size=FIRST_SCREENS[0]) as seen:
+        seen.page.add_style_tag(content=".status { padding-bottom: 400px; }")
+        last = seen.page.locator(".answer").last.locator(".big")
+        assert not _within(last.bounding_box(), FIRST_SCREENS[0])
+
+
+def test_the_cards_say_what_the_answers_are(opened: Any, run: tuple[Path, Reading]) -> None:
+    page, reading = run
+    with opened(page) as seen:
+        for place, answer in enumerate(reading.answers):
+            card = seen.page.locator(".answer").nth(place)
+            assert card.get_attribute("data-sentence") == answer.sentence
+            assert answer.throughput.engine in " ".join(card.locator(".engine").inner_text().split())
+            assert f"accuracy {answer.throughput.accuracy}" in card.locator(".accuracy").inner_text()
+            assert f"batch {answer.throughput.batch}" in card.locator(".one").inner_text()
+            bars = card.locator(".race li")
+            assert bars.count() == len(answer.throughput.contestants) == 3
+            ours = card.locator(".race li.ours .rate").inner_text()
+            assert card.locator(".big b").inner_text() == ours
+
+
+def test_the_interval_is_told_on_demand(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    with opened(pages["published"][0], java_script_enabled=False) as seen:
+        fold = seen.page.locator(".answer").first.locator("details")
+        told = fold.get_by_text("100.4\u202f% (97.5–101.2) of the baseline's mAP50-95")
+        assert not told.is_visible()
+        fold.locator("summary").focus()
+        seen.page.keyboard.press("Enter")
+        assert told.is_visible()
+
+
+def test_the_status_leads_to_what_broke_and_to_the_doubts(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    page, reading = pages["troubled"]
+    with opened(page) as seen:
+        told = seen.page.locator(".status a").all_inner_texts()
+        assert [re.sub(r"^\W+", "", words) for words in told[:-1]] == [
+            "2 failed the gate", "2 crashed", "2 became worse",
+        ]  # fmt: skip
+        assert {link.get_attribute("href") for link in seen.page.locator(".status a").all()} == {"#broken", "#sure"}
+        lines = seen.page.locator("ul.broken > li").all_inner_texts()
+        assert len(lines) == len(reading.broken) == 4
+        assert "yolov8n tensorrt INT8 (batch 1 and 8): fails its gate: keeps 93.0\u202f%" in lines[1]
+        assert "passed last on 2026-01-01, commit c18" in lines[0] and "passed last on" in lines[1]
+        assert "device time is 25.0\u202f%" in lines[2] and "(commit c15..c16; same versions)" in lines[2]
+        assert all(seen.page.locator("ul.broken .mend").nth(place).inner_text() for place in range(len(lines)))
+
+
+def test_a_run_in_which_nothing_broke_has_no_such_section(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    with opened(pages["rehearsal"][0]) as seen:
+        assert seen.page.locator("#broken").count() == 0
+        assert "All 42 cases passed" in seen.page.locator(".status .ok").inner_text()
+
+
+@pytest.mark.parametrize("size", FIRST_SCREENS, ids=["phone", "desk"])
+def test_little_stands_before_the_answer(
+    opened: Any, pages: dict[str, tuple[Path, Reading]], size: dict[str, int]
+) -> None:
+    with opened(pages["rehearsal"][0], size=size) as seen:
+        between = seen.page.evaluate(LINES_BETWEEN)
+        print(f"\n{size['width']}: {between} lines between the header and the first recommendation")
+        assert 2 <= between <= MOST_LINES
+
+
+def test_few_words_stand_above_the_table(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    with opened(pages["rehearsal"][0]) as seen:
+        found = seen.page.evaluate(WORDS_ABOVE)
+        print(f"\n{found['words']} words above the table, and {found['labels']} in the labels of pictures")
+        assert 100 < found["words"] <= MOST_WORDS
+        said = seen.page.locator("body").inner_text().count("rehearsal")
+        assert said == 1
+
+
+def test_no_figure_of_the_published_page_was_lost(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    """Against the figures of the page that this one took the place of."""
+    needed = (ROOT / "tests" / "data" / "published_figures.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    with opened(pages["published"][0]) as seen:
+        found = set(FIGURE.findall(seen.page.evaluate(WORDS)))
+        lost = [figure for figure in needed if figure not in found]
+        print(f"\n{len(needed)} figures were on the page before, {len(lost)} are not on this one: {lost[:20]}")
+        assert len(needed) > 1000 and lost == []
+
+
+def test_no_caveat_of_the_published_page_was_lost(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    page, reading = pages["published"]
+    needed = [finding.text for finding in find(read_rows(PUBLISHED))]
+    for choice in reading.choices:
+        needed += [choice.text, *filter(None, [choice.int8, choice.runner_up])]
+    needed.append("Absolute times hold for this card alone; ratios carry over to other cards only with care")
+    with opened(page, java_script_enabled=False) as seen:
+        text = " ".join(seen.page.locator("body").evaluate("body => body.textContent").split())
+        lost = [each for each in needed if " ".join(each.split()) not in text]
+        print(f"\n{len(needed)} findings and recommendations, {len(lost)} lost")
+        assert len(needed) >= 18 and lost == []
+
+
+def test_a_figure_that_is_lost_is_noticed(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    with opened(pages["published"][0]) as seen:
+        seen.page.locator("#accuracy").evaluate("heading => heading.parentElement.remove()")
+        found = set(FIGURE.findall(seen.page.evaluate(WORDS)))
+        needed = (ROOT / "tests" / "data" / "published_figures.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        assert not set(needed) <= found
+
+
+def test_all_text_is_of_one_scale(opened: Any, run: tuple[Path, Reading]) -> None:
+    for size in FIRST_SCREENS:
+        with opened(run[0], size=size) as seen:
+            assert set(seen.page.evaluate(SIZES)) <= TYPE_SIZES
+
+
+@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
+def test_axe_finds_nothing_serious(opened: Any, run: tuple[Path, Reading], size: dict[str, int], scheme: str) -> None:
+    with opened(run[0], size=size, scheme=scheme, bypass_csp=True) as seen:
+        assert grave(seen.page) == []
+
+
+def test_the_published_run_prints_on_few_pages(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    with opened(pages["published"][0], java_script_enabled=False) as seen:
+        pdf = seen.page.pdf(prefer_css_page_size=True)
+        count = len(re.findall(rb"/Type\s*/Page\b", pdf))
+        print(f"\n{count} pages")
+        assert 3 <= count <= MOST_PAGES
+        seen.page.emulate_media(media="print")
+        assert seen.page.get_by_text("Not certain to keep 98\u202f% (the interval").is_visible()
+
+
+def test_the_answer_can_be_copied_to_send_it_on(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    page, reading = pages["published"]
+    with opened(page, permissions=["clipboard-read", "clipboard-write"]) as seen:
+        seen.page.get_by_role("button", name="Copy the answer").click()
+        seen.page.get_by_text("Copied").wait_for()
+        copied = seen.page.evaluate("navigator.clipboard.readText()")
+        assert copied == "\n".join(answer.sentence for answer in reading.answers)
+
+
+def test_the_contents_open_by_keyboard_and_lead_to_the_table(
+    opened: Any, pages: dict[str, tuple[Path, Reading]]
+) -> None:
+    with opened(pages["published"][0], size=FIRST_SCREENS[0]) as seen:
+        link = seen.page.locator(".contents a", has_text="All cases that ran")
+        assert not link.is_visible()
+        seen.page.locator(".contents summary").focus()
+        seen.page.keyboard.press("Enter")
+        link.click()
+        assert seen.page.url.endswith("#table")
+
+
+def test_many_models_keep_their_names_and_speeds(opened: Any) -> None:
+    rows: list[Row] = [session_row()]
+    for number in range(8):
+        model = f"a-model-with-a-rather-long-name-{number}"
+        rows += [
+            *answered(case("pytorch", "fp32", model=model), 40.0),
+            *answered(case("tensorrt", "int8", model=model), 9.0),
+        ]
+    with opened([*rows, end_row()], size=FIRST_SCREENS[0]) as seen:
+        assert seen.page.locator(".answer").count() == 8
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= FIRST_SCREENS[0]["width"]
+
+
+def test_a_model_that_was_not_judged_says_so_on_its_card() -> None:
+    base, fast = case("pytorch", "fp32"), case("tensorrt", "fp16")
+    timed = [row for row in (*answered(base, 40.0), *answered(fast, 9.0)) if row.get("question") != "accuracy"]
+    page = render([session_row(gpu="NVIDIA H200"), *timed, end_row()])
+    assert "No recommendation; measured" in page and "accuracy not judged" in page

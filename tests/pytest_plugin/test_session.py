@@ -1,0 +1,86 @@
+"""Which cells a session lists and does not run, and what it says before any case has a process."""
+
+from pathlib import Path
+
+import pytest
+
+from fixtures.backends import registry
+from fixtures.environment import conflicts
+from fixtures.errors import BenchError
+from fixtures.isolation.pool import WorkerFactory, WorkerPool
+from fixtures.plan.matrix import Case
+from fixtures.plan.options import Options
+from fixtures.pytest_plugin.run_plan import RunPlan
+from fixtures.pytest_plugin.session import RunSession
+from tests.helpers.runs import raw_options
+
+NO_WORKERS = WorkerFactory(preload=False)
+SLOW = "this CPU has no FP16 arithmetic"
+
+
+def _run(tmp_path: Path, **options: str) -> RunSession:
+    raw = raw_options(suite="embedded", device="cpu", output=str(tmp_path), batches="1", models="yolov8n", **options)
+    plan = RunPlan.make(Options.from_values(raw, tmp_path), tmp_path)
+    return RunSession(plan, lambda _: None, NO_WORKERS)
+
+
+@pytest.fixture
+def slow_fp16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every backend runs everything; FP16 of `pytorch` says nothing."""
+    monkeypatch.setattr(registry, "unsupported_reason", lambda *_: "")
+    slow = {("pytorch", "fp16"): SLOW}
+    monkeypatch.setattr(registry, "on_request_reason", lambda name, precision, _: slow.get((name, precision), ""))
+
+
+@pytest.mark.usefixtures("slow_fp16")
+@pytest.mark.parametrize(
+    ("asked", "runs"), [("", False), ("fp16", True), ("fp32,fp16", True)], ids=["default", "by name", "among others"]
+)
+def test_a_cell_that_says_nothing_is_listed_with_its_reason_and_runs_where_it_is_asked_for(
+    asked: str, runs: bool, tmp_path: Path
+):
+    cells = _run(tmp_path, precisions=asked).cells
+    reasons = {(cell.case.backend, cell.case.precision): cell.reason for cell in cells.values()}
+    assert reasons["pytorch", "fp16"] == (
+        "" if runs else f"{SLOW}. It runs where it is asked for by name: --precisions fp16"
+    )
+    assert {reason for cell, reason in reasons.items() if cell != ("pytorch", "fp16")} == {""}
+
+
+@pytest.mark.usefixtures("slow_fp16")
+def test_a_reason_why_it_cannot_run_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(registry, "unsupported_reason", lambda *_: "is absent")
+    assert {cell.reason for cell in _run(tmp_path).cells.values()} == {"is absent"}
+
+
+def test_a_torchvision_of_another_pytorch_is_a_usage_error_with_the_pip_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(conflicts, "installed_version", {"torch": "2.5.1", "torchvision": "0.21.0"}.get)
+    with pytest.raises(BenchError, match=r"built with PyTorch 2\.6.*\n.*torchvision==0\.20\.\*"):
+        _run(tmp_path).start()
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
+def test_processes_that_cannot_begin_are_a_usage_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The process that all others are forked from has ended while it imported."""
+
+    def gone(*_: object) -> None:
+        raise EOFError("unexpected EOF")
+
+    monkeypatch.setattr(WorkerPool, "describe", gone)
+    run = _run(tmp_path)
+    with pytest.raises(BenchError, match=r"does not load\n.*fixtures\.doctor"):
+        run.start()
+    run.close()
+
+
+@pytest.mark.parametrize(
+    ("torch", "backend", "named"),
+    [("2.5.1", "torch-compile", True), ("2.5.1", "pytorch", False), ("2.14.1", "torch-compile", False)],
+)
+def test_a_failure_names_the_known_fault_behind_its_own_words(torch: str, backend: str, named: bool, tmp_path: Path):
+    run = _run(tmp_path)
+    run._described = {"environment": {"device": "cpu", "packages": {"torch": torch}}}
+    said = run.with_known_fault(Case("yolov8n", "detection", backend, "fp32", 1), "mAP50-95 is 0.82 of the baseline")
+    assert said.startswith("mAP50-95 is 0.82 of the baseline") and ("known fault of torch 2.5.1" in said) is named
