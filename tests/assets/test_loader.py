@@ -56,9 +56,9 @@ def test_the_network_is_asked_once_a_session(monkeypatch: pytest.MonkeyPatch, tm
     processes = WorkerPool(options, TO_DOWNLOAD, SamplerSettings(), tmp_path, lambda _: None)
     monkeypatch.setattr(WorkerPool, "_at_work", lambda *_: None)
     monkeypatch.setattr(WorkerPool, "_send", lambda *_: {})
-    assert processes._assignment.suite.download
+    assert processes._config.suite.download
     processes.describe(("detector",))
-    assert not processes._assignment.suite.download
+    assert not processes._config.suite.download
     processes.close()
 
 
