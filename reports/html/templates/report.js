@@ -206,7 +206,6 @@ function sortable(block, rows, status) {
 function readable(figure) {
   const points = Array.from(figure.querySelectorAll(".point"));
   const reach = 28; // CSS pixels: a finger's width
-  const apart = 8; // closer marks are one to a finger
   if (!points.length) return;
   const out = element("p", { class: "readout" });
   figure.append(out);
@@ -226,12 +225,11 @@ function readable(figure) {
     return { x: (left + right) / 2, y: (top + bottom) / 2 };
   }
 
-  /** The figures of the chosen mark, and of those that a finger cannot tell from it. */
-  function choose(point, beside = []) {
+  /** The figures of the chosen mark; no two lie so close that a finger could not tell them apart. */
+  function choose(point) {
     for (const each of points) each.classList.toggle("chosen", each === point);
     for (const each of points) each.setAttribute("tabindex", each === point ? "0" : "-1");
-    const told = [point, ...beside].map((each) => element("span", {}, each.getAttribute("aria-label")));
-    out.replaceChildren(...told);
+    out.replaceChildren(element("span", {}, point.getAttribute("aria-label")));
   }
 
   const drawing = figure.querySelector("svg");
@@ -239,9 +237,7 @@ function readable(figure) {
     const far = (point) => Math.hypot(middle(point).x - clientX, middle(point).y - clientY);
     const nearest = points.reduce((best, point) => (far(point) < far(best) ? point : best));
     if (far(nearest) > reach) return;
-    const { x, y } = middle(nearest);
-    const close = (point) => Math.hypot(middle(point).x - x, middle(point).y - y) <= apart;
-    choose(nearest, points.filter((point) => point !== nearest && close(point)));
+    choose(nearest);
   };
   drawing.addEventListener("pointermove", follow);
   drawing.addEventListener("pointerdown", follow);
