@@ -18,7 +18,8 @@ ray = pytest.importorskip("ray", reason="Ray is not installed here: pip install 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     ray.init(
-        num_cpus=2,
+        # Two for the workers, and one for the task that reads: without it neither ever begins.
+        num_cpus=3,
         include_dashboard=False,
         log_to_driver=False,
         configure_logging=False,
