@@ -8,6 +8,7 @@ level a median, which one wild night cannot move.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -75,10 +76,13 @@ def partition(y: Floats, weights: Floats, noise: float) -> tuple[list[int], Floa
     best = np.full(n + 1, math.inf)
     best[0] = -penalty
     came_from = np.zeros(n + 1, dtype=np.intp)
+    by_end = cost.T + penalty
+    close = EQUALLY_GOOD * noise
     for end in range(MIN_NIGHTS, n + 1):
-        starts = best[: end - MIN_NIGHTS + 1] + penalty + cost[: end - MIN_NIGHTS + 1, end - 1]
-        came_from[end] = int(np.argmax(starts <= starts.min() + EQUALLY_GOOD * noise))
-        best[end] = starts[came_from[end]]
+        starts = best[: end - MIN_NIGHTS + 1] + by_end[end - 1, : end - MIN_NIGHTS + 1]
+        first = (starts <= starts.min() + close).argmax()
+        came_from[end] = first
+        best[end] = starts[first]
     bounds = [n]
     while bounds[0]:
         bounds.insert(0, int(came_from[bounds[0]]))
@@ -99,12 +103,13 @@ def _costs(y: Floats, weights: Floats) -> tuple[Floats, Floats]:
     own[order + 1, np.arange(n)] = weights[order]
     weight = own.cumsum(axis=0).cumsum(axis=1)
     moment = (own * ranked).cumsum(axis=0).cumsum(axis=1)
-    left, right = np.triu_indices(n)
+    left, right = _pieces(n)
     inside = weight[right + 1] - weight[left]
     whole = inside[:, -1]
     # Lower and upper median differ where a half is met exactly, as for an even number of equal weights.
-    lower = (inside < whole[:, None] / 2 * (1 - 1e-12)).sum(axis=1)
-    upper = (inside <= whole[:, None] / 2 * (1 + 1e-12)).sum(axis=1)
+    # A running sum only grows, so that the first rank that is not below the half is how many are below it.
+    lower = (inside < whole[:, None] / 2 * (1 - 1e-12)).argmin(axis=1)
+    upper = (inside <= whole[:, None] / 2 * (1 + 1e-12)).argmin(axis=1)
     middle = (ranked[lower] + ranked[upper]) / 2
     below = inside[np.arange(left.size), lower]
     moment_below = moment[right + 1, lower] - moment[left, lower]
@@ -113,6 +118,13 @@ def _costs(y: Floats, weights: Floats) -> tuple[Floats, Floats]:
     cost[left, right] = np.maximum(distances, 0.0)
     median[left, right] = middle + centre
     return cost, median
+
+
+@lru_cache(maxsize=256)
+def _pieces(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The first and the last place of all pieces of a series of `n`: the same for each series of this length."""
+    left, right = np.triu_indices(n)
+    return left, right
 
 
 def is_drift(nights: NDArray[np.intp], y: Floats, before: int) -> bool:

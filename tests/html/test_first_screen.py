@@ -18,6 +18,7 @@ from reports.html.page import render, write_report
 from reports.record.schema import Row
 from reports.record.store import read_rows
 from tests.helpers.browsing import FIGURE, FIRST_SCREENS, WORDS, grave, needs_browser
+from tests.helpers.pipelines import timed_pipelines
 from tests.helpers.rows import answered, case, end_row, session_row
 from tests.helpers.runs_to_read import rehearsal, troubled
 
@@ -85,10 +86,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Rea
     rows, history = troubled(folder / "history")
     since = judge(history, rows[0]["session"])
     published = read_rows(PUBLISHED)
+    piped = [session_row(gpu="NVIDIA H200"), *timed_pipelines("s"), end_row()]
+    both = [*published[:-1], *timed_pipelines(published[0]["session"]), published[-1]]
     return {
         "rehearsal": (write_report(ROWS, folder / "rehearsal"), read(ROWS)),
         "published": (write_report(published, folder / "published"), read(published)),
         "troubled": (write_report(rows, folder / "troubled", history, since), read(rows, since, history)),
+        "pipelines": (write_report(piped, folder / "pipelines"), read(piped)),
+        "both": (write_report(both, folder / "both"), read(both)),
     }
 
 
@@ -97,18 +102,20 @@ def run(request: pytest.FixtureRequest, pages: dict[str, tuple[Path, Reading]]) 
     return pages[request.param]
 
 
+@pytest.mark.parametrize("kind", ["rehearsal", "published", "troubled", "pipelines", "both"])
 @pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
 def test_the_first_screen_has_every_answer_and_how_it_went(
-    opened: Any, run: tuple[Path, Reading], size: dict[str, int], scheme: str
+    opened: Any, pages: dict[str, tuple[Path, Reading]], kind: str, size: dict[str, int], scheme: str
 ) -> None:
-    page, reading = run
+    page, reading = pages[kind]
     with opened(page, size=size, scheme=scheme) as seen:
         cards = seen.page.locator(".answer")
-        assert cards.count() == len(reading.answers) == 3
-        for place, answer in enumerate(reading.answers):
+        assert cards.count() == len(reading.sentences) == {"pipelines": 2, "both": 5}.get(kind, 3)
+        for place, sentence in enumerate(reading.sentences):
+            assert cards.nth(place).get_attribute("data-sentence") == sentence
             boxes = {name: cards.nth(place).locator(name).first.bounding_box() for name in EACH}
             outside = {name: box for name, box in boxes.items() if not _within(box, size)}
-            assert outside == {}, answer.model
+            assert outside == {}, sentence
         assert {name for name in ONCE if not _within(seen.page.locator(name).bounding_box(), size)} == set()
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
@@ -231,9 +238,11 @@ def test_all_text_is_of_one_scale(opened: Any, run: tuple[Path, Reading]) -> Non
             assert set(seen.page.evaluate(SIZES)) <= TYPE_SIZES
 
 
-@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)
-def test_axe_finds_nothing_serious(opened: Any, run: tuple[Path, Reading], size: dict[str, int], scheme: str) -> None:
-    with opened(run[0], size=size, scheme=scheme, bypass_csp=True) as seen:
+# Each page once, either screen and either scheme: the colours are of the scheme, the layout is of the screen.
+@pytest.mark.parametrize(("kind", "look"), [("rehearsal", 1), ("troubled", 0), ("both", 3)], ids=lambda each: str(each))
+def test_axe_finds_nothing_serious(opened: Any, pages: dict[str, tuple[Path, Reading]], kind: str, look: int) -> None:
+    size, scheme = LOOKS[look]
+    with opened(pages[kind][0], size=size, scheme=scheme, bypass_csp=True) as seen:
         assert grave(seen.page) == []
 
 
@@ -286,3 +295,22 @@ def test_a_model_that_was_not_judged_says_so_on_its_card() -> None:
     timed = [row for row in (*answered(base, 40.0), *answered(fast, 9.0)) if row.get("question") != "accuracy"]
     page = render([session_row(gpu="NVIDIA H200"), *timed, end_row()])
     assert "No recommendation; measured" in page and "accuracy not judged" in page
+
+
+@pytest.mark.parametrize("size", FIRST_SCREENS, ids=["phone", "desk"])
+def test_a_pipeline_keeps_its_name_in_words(
+    opened: Any, pages: dict[str, tuple[Path, Reading]], size: dict[str, int]
+) -> None:
+    """No name is broken letter by letter, no label of a picture is cut off, and only tables scroll sideways."""
+    with opened(pages["pipelines"][0], size=size) as seen:
+        heads = seen.page.locator(".pipelines .names tbody th")
+        assert heads.count() == 4
+        # An id of 60 characters took thirteen lines, 260 px.
+        assert max(head.bounding_box()["height"] for head in heads.all()) < 180
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        for picture in seen.page.locator(".waterfalls svg").all():
+            whole = picture.bounding_box()
+            for label in picture.locator("text").all():
+                box = label.bounding_box()
+                assert box["height"] >= 11 and box["x"] >= whole["x"]
+                assert box["x"] + box["width"] <= whole["x"] + whole["width"]

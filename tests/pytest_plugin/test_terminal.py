@@ -102,7 +102,7 @@ def test_however_much_there_is_to_tell_the_end_has_at_most_12_lines(tmp_path: Pa
         rows.append(row(case("trtexec", "fp16", **model), "build", outcome="error", reason=f"{number} " + "x" * 9000))
     end = _end_of(_said(tmp_path, *rows, end_row(6)))
     assert 6 <= len(end) <= MOST_LINES and max(map(len, end)) < 400
-    assert any("more models: see the report" in line for line in end)
+    assert any("more answers: see the report" in line for line in end)
     assert any("more failures: see the report" in line for line in end)
     assert end[-1].startswith("report: ")
 
