@@ -5,6 +5,7 @@ from typing import Any
 from fixtures.pytest_plugin.terminal import closing_section
 from reports.record.schema import Row
 from reports.record.store import Recorder
+from tests.helpers.pipelines import timed_pipelines
 from tests.helpers.rows import accuracy, answered, build, card_speed, case, end_row, launch, row, session_row
 from tests.helpers.runs_to_read import rehearsal, troubled
 
@@ -111,3 +112,19 @@ def test_a_run_on_the_whole_matrix_keeps_to_it_as_well(tmp_path: Path) -> None:
     assert len(_end_of(_said(tmp_path, *rehearsal()))) <= MOST_LINES
     rows, _ = troubled(tmp_path / "history")
     assert len(_end_of(_said(tmp_path / "two", *rows))) <= MOST_LINES
+
+
+def test_a_run_of_pipelines_ends_with_their_answer(tmp_path: Path) -> None:
+    end = _end_of(_said(tmp_path, session_row(gpu="x"), *timed_pipelines("s"), end_row()))
+    assert len(end) <= MOST_LINES
+    assert end[0].startswith("12 MP photos: decoding is 56\u202f% of the way; change that first (2.29× alone)")
+    assert end[1].startswith("COCO-size photos: preprocessing is") and end[2] == "All 4 pipelines passed."
+    assert not any("Nothing was measured" in line for line in end)
+
+
+def test_pipelines_beside_models_keep_to_the_same_lines(tmp_path: Path) -> None:
+    *rows, ended = rehearsal()
+    end = _end_of(_said(tmp_path, *rows, *timed_pipelines("s"), ended))
+    assert len(end) <= MOST_LINES and end[0].startswith("12 MP photos: ")
+    assert any(line.startswith("yolov8n: ship") for line in end)
+    assert "All 42 cases and 4 pipelines passed." in end
