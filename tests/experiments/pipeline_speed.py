@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -73,8 +73,8 @@ class Material:
     drawn: LabelledPhotos
 
 
-def main() -> int:
-    asked = _parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = _parser().parse_args(arguments)
     started = time.monotonic()
     scratch = Path(tempfile.mkdtemp(prefix="pipeline-speed-"))
     cache = EngineCache(asked.engine_cache)
