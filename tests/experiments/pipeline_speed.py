@@ -40,9 +40,9 @@ from fixtures.photos.base import LabelledPhotos, Photo, PhotoSet
 from fixtures.photos.decode import decode_rgb
 from fixtures.photos.drawn import Recipe, drawn_photos, encode
 from fixtures.pipeline.factory import open_pipeline
-from fixtures.pipeline.judge import Predictions, failures, judge, predict
-from fixtures.pipeline.measure import gpu_watch, measure_speed
-from fixtures.pipeline.photo_sets import ORIENTATIONS, scaled_box, timed_photos, with_grain
+from fixtures.pipeline.measuring.judge import Predictions, failures, judge, predict
+from fixtures.pipeline.measuring.measure import gpu_watch, measure_speed
+from fixtures.pipeline.measuring.photo_sets import ORIENTATIONS, scaled_box, timed_photos, with_grain
 from fixtures.pipeline.registry import unsupported_reason
 from fixtures.pipeline.spec import BASELINE, EngineName, PipelineSpec
 from fixtures.plan.matrix import Case

@@ -8,10 +8,10 @@ import torch
 
 from fixtures.photos.drawn import Recipe, encode
 from fixtures.pipeline.answering import Answerer
-from fixtures.pipeline.clock import STAGES, StageClock
 from fixtures.pipeline.decoders.opencv import OpenCvDecoder
 from fixtures.pipeline.feeding import GpuFeeder, HostFeeder, InputShape
 from fixtures.pipeline.labels import CosineClassifier
+from fixtures.pipeline.measuring.clock import STAGES, StageClock
 from fixtures.pipeline.nms.batched import BatchedNms
 from fixtures.pipeline.pipeline import Pipeline
 from fixtures.pipeline.preprocessors.fast import FastPreprocessor
