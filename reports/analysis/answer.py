@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reports.analysis import pipeline
 from reports.analysis.cases import CaseSummary, summarize, tolerance
+from reports.analysis.certainty import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED
 from reports.analysis.names import engine_name
-from reports.analysis.recommendation import TIE, Recommendation, recommend
+from reports.analysis.recommendation import TIE, Recommendation, choose
 from reports.analysis.timing_quality import gpu_contended, unreliable
+from reports.record.pipeline import PipelineSummary
 from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text.formatting import join_words, milliseconds, percent, pluralize, significant, times
 
-CERTAIN, LIKELY, FAILS, NOT_JUDGED, BASELINE = "certain", "likely", "fails", "not judged", "baseline"
 THROUGHPUT, LATENCY = "throughput", "latency"
 LATENCY_BATCH = 1
 
@@ -85,7 +87,10 @@ class ModelAnswer:
 
 @dataclass(frozen=True)
 class Status:
-    """How the cases of a session ended, in numbers. `judged` counts engines beside the baseline that have a gate."""
+    """How the cases and pipelines of a session ended, in numbers. `judged` counts engines that have a gate.
+
+    Of a pipeline `pipelines_judged` are those whose answers were judged, and `pipelines_errors` those that crashed.
+    """
 
     ran: int
     judged: int
@@ -96,6 +101,10 @@ class Status:
     rough: int
     likely: int
     finished: bool
+    pipelines: int = 0
+    pipelines_judged: int = 0
+    pipelines_failed: int = 0
+    pipelines_errors: int = 0
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -105,6 +114,8 @@ class Status:
             f"{self.gate_failed} failed the gate" if self.gate_failed else "",
             f"{self.untrusted} cannot be trusted" if self.untrusted else "",
             f"{self.crashed} crashed" if self.crashed else "",
+            f"{pluralize(self.pipelines_failed, 'pipeline')} failed" if self.pipelines_failed else "",
+            f"{pluralize(self.pipelines_errors, 'pipeline')} crashed" if self.pipelines_errors else "",
             f"{self.worse} became worse" if self.worse else "",
         ]
         return tuple(filter(None, said))
@@ -112,9 +123,17 @@ class Status:
     @property
     def all_well(self) -> str:
         """The one good line; of a run that measured nothing, that it did not."""
-        if not self.ran:
+        if not self.measured:
             return "Nothing was measured"
-        return f"All {pluralize(self.ran, 'case')} passed" if self.judged else f"{pluralize(self.ran, 'case')} measured"
+        counted = [pluralize(self.ran, "case")] if self.ran else []
+        counted += [pluralize(self.pipelines, "pipeline")] if self.pipelines else []
+        judged = self.judged or self.pipelines_judged
+        return f"All {' and '.join(counted)} passed" if judged else f"{' and '.join(counted)} measured"
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything was tried at all."""
+        return bool(self.ran or self.pipelines)
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -129,7 +148,8 @@ class Status:
 def answers(rows: Sequence[Row]) -> list[ModelAnswer]:
     """One answer a model that was timed, in the order of the table."""
     session = last_session(list(rows))
-    return model_answers(summarize(session), recommend(session), 1 - tolerance(session))
+    cases, least = summarize(session), 1 - tolerance(session)
+    return model_answers(cases, choose(cases, least), least)
 
 
 def model_answers(cases: Sequence[CaseSummary], choices: Sequence[Recommendation], least: float) -> list[ModelAnswer]:
@@ -145,9 +165,16 @@ def model_answers(cases: Sequence[CaseSummary], choices: Sequence[Recommendation
     return found
 
 
-def status(cases: Sequence[CaseSummary], least: float, worse: int, finished: bool) -> Status:
+def status(
+    cases: Sequence[CaseSummary],
+    least: float,
+    worse: int,
+    finished: bool,
+    pipelines: Sequence[PipelineSummary] = (),
+) -> Status:
     """`worse` is how much a history confirms to have become worse; `finished` whether the record has its end."""
     ran = [case for case in cases if case.attempted]
+    tried = [each for each in pipelines if each.attempted]
     return Status(
         ran=len(ran),
         judged=sum(case.gate in ("pass", "fail") for case in ran),
@@ -155,9 +182,15 @@ def status(cases: Sequence[CaseSummary], least: float, worse: int, finished: boo
         untrusted=sum(case.gate != "fail" and (bool(case.problems) or bool(case.failed_stages)) for case in ran),
         crashed=sum(case.status == "error" for case in ran),
         worse=worse,
-        rough=sum(unreliable(case) for case in ran if case.latency),
-        likely=sum(accuracy_mark(case, least) == LIKELY for case in ran),
+        rough=sum(unreliable(case) for case in ran if case.latency)
+        + sum(pipeline.rough(each.speed) for each in tried if each.speed),
+        likely=sum(accuracy_mark(case, least) == LIKELY for case in ran)
+        + sum(pipeline.accuracy_mark(each) == LIKELY for each in tried),
         finished=finished,
+        pipelines=len(tried),
+        pipelines_judged=sum(each.accuracy is not None for each in tried),
+        pipelines_failed=sum(each.failed for each in tried),
+        pipelines_errors=sum(each.crashed for each in tried),
     )
 
 
@@ -182,6 +215,22 @@ def as_data(found: Sequence[ModelAnswer]) -> list[dict[str, Any]]:
             LATENCY: None if answer.latency is None else _mode_data(answer.latency),
         }
         for answer in found
+    ]
+
+
+def pipelines_as_data(compared: Sequence[pipeline.Comparison]) -> list[dict[str, Any]]:
+    """What the pipelines answer for each set of photos as plain data, for `report.json`."""
+    return [
+        {
+            "photo_set": each.photo_set,
+            "sentence": each.sentence,
+            "pipeline_id": each.best.name.id if each.best else None,
+            "photos_per_second": each.best.speed.photos_per_second if each.best and each.best.speed else None,
+            "speedup": each.speedup,
+            "accuracy": each.accuracy,
+            "claim": each.claim,
+        }
+        for each in compared
     ]
 
 

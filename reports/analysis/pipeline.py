@@ -1,9 +1,14 @@
-"""What decides a pipeline's speed: the slowest resource, and what exchanging one stage would bring (Amdahl)."""
+"""What decides a pipeline's speed: the slowest resource, what exchanging one stage brings (Amdahl), what to change."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from reports.analysis.certainty import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED
+from reports.analysis.timing_quality import WIDE_INTERVAL
 from reports.record.pipeline import ENGINE_STAGES, FEEDING_STAGES, PipelineSpeed, PipelineSummary
+from reports.record.results import Metric
+from reports.record.schema import DEFAULT_TOLERANCE, reaches
+from reports.text.formatting import share, significant, times
 
 MILLISECONDS = 1e3
 # How close overlapped throughput should come to what the slowest resource allows, and a prediction to its check.
@@ -87,7 +92,7 @@ def exchanges(baseline: PipelineSpeed, other: PipelineSpeed) -> list[Exchange]:
     """
     after = {stage.name: stage.wall_ms for stage in other.stages}
     parts = [(stage.name, (stage.name,)) for stage in baseline.stages if stage.name not in ENGINE_STAGES]
-    found = [_exchange(name, names, baseline, after) for name, names in [*parts, ("the engines", ENGINE_STAGES)]]
+    found = [_exchange(name, names, baseline, after) for name, names in [*parts, (ENGINES, ENGINE_STAGES)]]
     return sorted(found, key=lambda each: -each.speedup)
 
 
@@ -131,17 +136,29 @@ def _largest(speed: PipelineSpeed, names: Sequence[str]) -> str:
 # What the project started from: "the combined pipeline is 2–3× as fast".
 PROMISED = 2.0
 HELD, NOT_HELD, NOT_MEASURED = "held", "not held", "not measured"
-PHOTO_SETS = {"12mp": "photos of 12 megapixels", "coco": "photos of COCO's size"}
+PHOTO_SETS = {"12mp": "12 MP photos", "coco": "COCO-size photos"}
 SECONDS_AN_HOUR = 3600
 # Less than this is not worth naming as what to change first.
 WORTH_NAMING = 1.05
+# The stages as a sentence names them; what is not here stands under its own name.
+STAGE_WORDS = {
+    "read": "reading files",
+    "decode": "decoding",
+    "preprocess": "preprocessing",
+    "copy": "copying",
+    "nms": "NMS",
+    "labels": "choosing labels",
+    "results": "collecting results",
+}
+ENGINES = "the engines"
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The pipelines on one set of photos. `best` is the fastest that passes its gate; None where none but the baseline.
 
-    `claim` is the verdict on "the combined pipeline is 2–3× as fast", `sentence` what to change first.
+    `claim` is the verdict on "the combined pipeline is 2–3× as fast", `sentence` what to change first and what that
+    brings. `accuracy` is how certain it is that `best` keeps enough (`reports.analysis.certainty`).
     """
 
     photo_set: str
@@ -153,6 +170,22 @@ class Comparison:
     engines: PipelineSummary | None
     claim: str
     sentence: str
+    accuracy: str
+
+    @property
+    def change(self) -> Exchange | None:
+        """What to change first; None where no stage alone brings enough to be named."""
+        return next((each for each in self.exchanged if each.speedup >= WORTH_NAMING), None)
+
+    @property
+    def of_engines(self) -> Exchange | None:
+        """Both networks exchanged, and nothing else."""
+        return next((each for each in self.exchanged if each.name == ENGINES), None)
+
+    @property
+    def speedup(self) -> float | None:
+        """The best pipeline over the baseline pipeline."""
+        return None if self.best is None or self.baseline is None else speedup(self.best, self.baseline)
 
 
 def compare_pipelines(pipelines: Sequence[PipelineSummary]) -> list[Comparison]:
@@ -165,11 +198,65 @@ def passes(pipeline: PipelineSummary) -> bool:
     return pipeline.accuracy is not None and pipeline.outcomes.get("accuracy") == "passed"
 
 
+def rough(speed: PipelineSpeed) -> bool:
+    """Whether its throughput did not become steady, or is not known well."""
+    if speed.steady is False:
+        return True
+    if speed.low is None or speed.high is None:
+        return False
+    return (speed.high - speed.low) / rate(speed) > WIDE_INTERVAL
+
+
+def worst_metric(pipeline: PipelineSummary) -> Metric | None:
+    """The gated metric with the worst ratio, of equal ones the least certain; without a gated one, of all."""
+    if pipeline.accuracy is None:
+        return None
+    metrics = [metric for metric in pipeline.accuracy.metrics if metric.gated] or pipeline.accuracy.metrics
+    return min((each for each in metrics if each.ratio), key=_ratio_and_low, default=None)
+
+
+def accuracy_mark(pipeline: PipelineSummary) -> str:
+    """How certain it is that this pipeline's answers are the baseline pipeline's within the tolerance, in a word."""
+    if pipeline.name.baseline:
+        return BASELINE
+    if pipeline.outcomes.get("accuracy") == "failed":
+        return FAILS
+    if pipeline.accuracy is None or not passes(pipeline):
+        return NOT_JUDGED
+    lost = DEFAULT_TOLERANCE if pipeline.accuracy.tolerance is None else pipeline.accuracy.tolerance
+    lows = [metric.ratio.low for metric in pipeline.accuracy.metrics if metric.gated and metric.ratio]
+    return CERTAIN if all(low is not None and reaches(low, 1 - lost) for low in lows) else LIKELY
+
+
+def short_name(pipeline: PipelineSummary) -> str:
+    """`nvimagecodec · matrix · torch-compile FP16 · threads, batch 32`: what a reader tells pipelines apart by."""
+    return " · ".join(name_parts(pipeline))
+
+
+def name_parts(pipeline: PipelineSummary) -> tuple[str, ...]:
+    """Decoder, preprocessing, engines, and how stages overlap with the batch."""
+    name = pipeline.name
+    engines = " + ".join(dict.fromkeys(_engine(each) for each in (name.detector, name.image_tower)))
+    batch = f", batch {pipeline.speed.batch}" if pipeline.speed and pipeline.speed.batch else ""
+    return tuple(filter(None, (name.decoder, name.preprocessor, engines, f"{name.overlap}{batch}")))
+
+
 def speedup(pipeline: PipelineSummary, baseline: PipelineSummary) -> float:
     """Photos a second over the baseline pipeline's."""
     if pipeline.speed is None or baseline.speed is None:
         return 0.0
     return rate(pipeline.speed) / rate(baseline.speed)
+
+
+def _engine(name: str) -> str:
+    """`torch-compile-fp16` as the table of cases writes it: `torch-compile FP16`."""
+    backend, _, precision = name.rpartition("-")
+    return f"{backend} {precision.upper()}" if backend else name
+
+
+def _ratio_and_low(metric: Metric) -> tuple[float, float]:
+    ratio = metric.ratio
+    return (0.0, 0.0) if ratio is None else (ratio.value, ratio.value if ratio.low is None else ratio.low)
 
 
 def _compare(photo_set: str, title: str, pipelines: Sequence[PipelineSummary]) -> Comparison:
@@ -179,30 +266,57 @@ def _compare(photo_set: str, title: str, pipelines: Sequence[PipelineSummary]) -
     best = next((each for each in timed if passes(each) and not each.name.baseline), None)
     if baseline is None or best is None or baseline.speed is None or best.speed is None:
         why = "the baseline pipeline was not timed" if baseline is None else "no other pipeline was timed and passed"
-        said = f"Not measured: {why}."
-        return Comparison(photo_set, title, baseline, None, tuple(timed), (), None, NOT_MEASURED, said)
+        said = f"{title}: not measured, {why}."
+        return Comparison(photo_set, title, baseline, None, tuple(timed), (), None, NOT_MEASURED, said, NOT_JUDGED)
     changes = tuple(exchanges(baseline.speed, best.speed))
-    engines = engines_alone(baseline, timed)
-    claim = HELD if speedup(best, baseline) >= PROMISED else NOT_HELD
-    return Comparison(
-        photo_set, title, baseline, best, tuple(timed), changes, engines, claim, _sentence(baseline.speed, changes)
+    found = Comparison(
+        photo_set=photo_set,
+        title=title,
+        baseline=baseline,
+        best=best,
+        timed=tuple(timed),
+        exchanged=changes,
+        engines=engines_alone(baseline, timed),
+        claim=HELD if speedup(best, baseline) >= PROMISED else NOT_HELD,
+        sentence="",
+        accuracy=accuracy_mark(best),
     )
+    return replace(found, sentence=f"{title}: {_advice(found, baseline.speed, best.speed)}.")
 
 
-def _sentence(baseline: PipelineSpeed, changes: Sequence[Exchange]) -> str:
-    """What to change first, and what the engines alone would bring."""
-    engines = next(each for each in changes if each.name == "the engines")
-    share = engines.before_ms / whole_ms(baseline)
-    of_engines = (
-        f"both networks are {100 * share:.1f} % of the time, so that no engine, however fast, makes the pipeline "
-        f"more than {engines.limit:.2f}× as fast"
-    )
-    first = changes[0]
-    if first.speedup < WORTH_NAMING:
-        return f"No single stage decides; {of_engines}."
-    if first.name == "the engines":
-        return f"Change the engines first: they alone make it {first.speedup:.2f}× as fast."
+def stage_share(change: Exchange, baseline: PipelineSpeed) -> str:
+    """`decoding is 56 % of the way`: the part of the baseline pipeline's time."""
+    name = STAGE_WORDS.get(change.name, change.name)
     return (
-        f"Change {first.name} first: from {first.before_ms:.3g} to {first.after_ms:.3g} ms a photo, which alone makes "
-        f"it {first.speedup:.2f}× as fast; {of_engines}."
+        f"{name} {'are' if change.name == ENGINES else 'is'} {share(change.before_ms / whole_ms(baseline))} of the way"
     )
+
+
+def engines_bring(change: Exchange) -> str:
+    """`the engines alone bring 0.58 %`, by the stage times."""
+    gain = change.speedup - 1
+    if gain <= 0:
+        return "the engines alone bring nothing"
+    return f"the engines alone bring {share(gain) if gain < 1 else times(change.speedup)}"
+
+
+def _advice(found: Comparison, baseline: PipelineSpeed, best: PipelineSpeed) -> str:
+    """What to change first, what everything brings, and what the engines alone would."""
+    if rate(best) <= rate(baseline):
+        return f"nothing that passes is faster than the common way: {significant(rate(baseline))} photos a second"
+    whole = f"{significant(rate(baseline))} → {significant(rate(best))} photos a second ({round_times(found.speedup)})"
+    change, engines = found.change, found.of_engines
+    alone = engines_bring(engines) if engines else ""
+    if change is None:
+        said = [f"no stage decides alone; all together: {whole}", alone]
+    elif change.name == ENGINES:
+        said = [f"{stage_share(change, baseline)}; change them first ({times(change.speedup)} alone); all: {whole}"]
+    else:
+        first = f"{stage_share(change, baseline)}; change that first ({times(change.speedup)} alone)"
+        said = [first, f"with all stages changed: {whole}", alone]
+    return "; ".join(filter(None, said))
+
+
+def round_times(value: float | None) -> str:
+    """A large speed-up without digits that no run repeats: 190×, 21.0×, 1.20×."""
+    return times(value) if value is None or value < 100 else f"{significant(value)}×"

@@ -52,11 +52,16 @@ class Recommendation:
 def recommend(rows: Sequence[Row]) -> list[Recommendation]:
     """One recommendation per model and batch that was timed, in the order of the table."""
     session = last_session(list(rows))
+    return choose(summarize(session), 1 - tolerance(session))
+
+
+def choose(cases: Sequence[CaseSummary], least: float) -> list[Recommendation]:
+    """The same of cases that are summarized already."""
     groups: dict[tuple[str, int], list[CaseSummary]] = {}
-    for case in summarize(session):
+    for case in cases:
         if case.latency is not None:
             groups.setdefault((case.model, case.batch), []).append(case)
-    return [_choose(model, batch, cases, 1 - tolerance(session)) for (model, batch), cases in groups.items()]
+    return [_choose(model, batch, timed, least) for (model, batch), timed in groups.items()]
 
 
 def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) -> Recommendation:

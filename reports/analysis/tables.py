@@ -1,7 +1,7 @@
 """The tables of a session as pandas frames: one line a case, and one line a case and metric."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -112,12 +112,22 @@ def build_table(rows: Sequence[Row]) -> pd.DataFrame:
     - `problem` says why the line cannot be trusted, for instance that another engine was scored than timed.
     - `reason` has the reasons of all questions that did not simply pass, joined by "; ".
     """
-    return _frame([_line(case) for case in summarize(rows)], COLUMNS)
+    return case_table(summarize(rows))
+
+
+def case_table(cases: Iterable[CaseSummary]) -> pd.DataFrame:
+    """`build_table` of cases that are summarized already."""
+    return _frame([_line(case) for case in cases], COLUMNS)
 
 
 def build_metric_table(rows: Sequence[Row]) -> pd.DataFrame:
     """One line per case and metric, gated or not, in the order of `build_table`."""
-    return _frame([line for case in summarize(rows) for line in _metric_lines(case)], METRIC_COLUMNS)
+    return metric_table(summarize(rows))
+
+
+def metric_table(cases: Iterable[CaseSummary]) -> pd.DataFrame:
+    """`build_metric_table` of cases that are summarized already."""
+    return _frame([line for case in cases for line in _metric_lines(case)], METRIC_COLUMNS)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -35,6 +35,8 @@ MOVEMENTS = {
     "wander": ("timing.wander", "moved to and fro while it was measured"),
     "spread": (SPREAD, "its calls spread widely"),
 }
+# Where a case keeps what was found of it.
+CAVEATS = "caveats"
 # What the calls themselves show, whatever the GPU or the second clock did.
 MOVED = frozenset({code for code, _ in MOVEMENTS.values()} | {WIDE})
 
@@ -69,6 +71,15 @@ def caveats(case: CaseSummary) -> tuple[Caveat, ...]:
     In the order of: no steady state, movements of the level (of each process), a median that is not known well, times
     that contradict each other, the second clock, the GPU. A case that was not timed has none.
     """
+    # A case does not change: what was found of it is kept with it, as `functools.cached_property` does.
+    kept = vars(case)
+    if CAVEATS not in kept:
+        kept[CAVEATS] = _find_caveats(case)
+    found: tuple[Caveat, ...] = kept[CAVEATS]
+    return found
+
+
+def _find_caveats(case: CaseSummary) -> tuple[Caveat, ...]:
     if case.latency is None:
         return ()
     found = [Caveat(UNSTEADY, "not steady", process) for process in _unsteady(case)]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from reports.charts.svg import line, svg, tag, text
 from reports.record.pipeline import PipelineSpeed
 
-WIDTH, LEFT, RIGHT = 560, 96, 74
+WIDTH, LEFT, RIGHT = 560, 124, 80
 ROW, BAR, TOP = 22, 13, 26
 # A stage that takes less is a hair line, and is drawn as one.
 THINNEST_PX = 1.0

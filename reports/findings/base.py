@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from reports.analysis.cases import CaseSummary
+from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.phrases import describe_cases
+from reports.record.pipeline import PipelineSummary, read_pipelines
 from reports.record.schema import Row
+from reports.record.store import last_session
 
 # In the order of reading: what broke, or the one line that nothing did; then what to take with care.
 LEVELS = ("fail", "ok", "warn", "info")
@@ -55,6 +57,12 @@ class Code(StrEnum):
     DATA_READ_OTHERWISE = "data.read_otherwise"
     MATRIX_NOTHING_RUNS = "matrix.nothing_runs"
     MATRIX_NOT_RUN = "matrix.not_run"
+    PIPELINE_ERROR = "pipeline.error"
+    PIPELINE_FAILED = "pipeline.failed"
+    PIPELINE_UNSTEADY = "pipeline.unsteady"
+    PIPELINE_UNCERTAIN = "pipeline.accuracy_uncertain"
+    PIPELINE_NOT_JUDGED = "pipeline.not_judged"
+    PIPELINE_NOT_RUN = "pipeline.not_run"
     HISTORY = "history.worse"
     COMPARE_NOTHING = "compare.nothing_in_common"
     COMPARE_GATE_FAILED = "compare.gate_failed"
@@ -103,11 +111,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Session:
-    """What the checks look at: the rows of one session, its cases, and the least ratio that passes."""
+    """What the checks look at: the rows of one session, its cases and pipelines, and the least ratio that passes."""
 
     rows: Sequence[Row]
     cases: Sequence[CaseSummary]
     least: float
+    pipelines: Sequence[PipelineSummary] = ()
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "Session":
+        """The last session in `rows`, summarized once for all that look at it."""
+        session = last_session(list(rows))
+        return cls(session, summarize(session), 1 - tolerance(session), read_pipelines(session))
 
 
 def ids(cases: Iterable[CaseSummary]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reports.analysis.cases import CaseSummary, reference_case, summarize, tolerance
+from reports.analysis.cases import CaseSummary, reference_case
 from reports.analysis.phrases import gate_sentence
 from reports.analysis.tables import size_ratio
 from reports.description.machine import machine
@@ -21,7 +21,6 @@ from reports.record.ratio import speed_ratio, summed
 from reports.record.results import Latency, Ratio
 from reports.record.schema import BASELINE_BACKEND, Row
 from reports.record.session import read_settings
-from reports.record.store import last_session
 from reports.text.formatting import join_words, percent, percent_interval, significant, times, times_interval
 
 HELD, NOT_HELD, UNCLEAR, NOT_MEASURED = "held", "not held", "unclear", "not measured"
@@ -57,8 +56,12 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 
     Of each model the fastest TensorRT engine counts that passes its gate, at the largest batch that was measured.
     """
-    session = last_session(list(rows))
-    seen = Session(session, summarize(session), 1 - tolerance(session))
+    return judge_claims(Session.of(rows))
+
+
+def judge_claims(seen: Session) -> list[Claim]:
+    """The same of a session that is summarized already."""
+    session = seen.rows
     elsewhere = ""
     if not (on_gpu(session[0]) and session[0]["environment"].get("gpu")):
         elsewhere = f"The promises are about an NVIDIA card. {machine(session[0])[1]}"

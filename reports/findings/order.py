@@ -16,6 +16,8 @@ MEND: Mapping[Code, str] = {
     Code.STAGE_FAILED: "its log stands under Why; python -m fixtures.doctor says what this machine can run",
     Code.GATE_FAILED: "do not ship it; python -m fixtures.divergence names the first layers that differ",
     Code.RECORD_INCONSISTENT: "build it again with --rebuild; do not trust its figures until then",
+    Code.PIPELINE_ERROR: "see the end of the terminal's log; --resume DIR runs it again",
+    Code.PIPELINE_FAILED: "do not use it; its stages are exchanged one at a time to find which changes the answers",
     Code.HISTORY: "python -m reports compare sets two of these runs side by side",
     Code.MATRIX_NOTHING_RUNS: "python -m fixtures.doctor says what is missing",
 }
@@ -74,6 +76,8 @@ TITLES: Mapping[Code, tuple[str, str]] = {
         "timing shorter with copies than without", "timings shorter with copies than without",
     ),
     Code.ACCURACY_UNCERTAIN: ("accuracy not certain", "accuracies not certain"),
+    Code.PIPELINE_UNSTEADY: ("pipeline's throughput not steady", "throughputs of pipelines not steady"),
+    Code.PIPELINE_UNCERTAIN: ("pipeline's accuracy not certain", "accuracies of pipelines not certain"),
     Code.GPU_THROTTLED: ("throttled timing", "throttled timings"),
     Code.GPU_SHARED: ("timing on a shared GPU", "timings on a shared GPU"),
     Code.BASELINE_MISSING: ("case without a speed-up", "cases without a speed-up"),
@@ -87,6 +91,8 @@ TITLES: Mapping[Code, tuple[str, str]] = {
     Code.GPU_UNDISTURBED: ("no throttling, and no other process on the GPU", ""),
     Code.RUN_SLOWER: ("the history failed the run", ""),
     Code.RUN_NOTHING_FAILED: ("the gates", ""),
+    Code.PIPELINE_NOT_JUDGED: ("pipeline not judged", "pipelines not judged"),
+    Code.PIPELINE_NOT_RUN: ("pipeline did not run", "pipelines did not run"),
     Code.MATRIX_NOT_RUN: ("case did not run", "cases did not run"),
 }  # fmt: skip
 

@@ -6,22 +6,27 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.analysis.answer import ModelAnswer, Status, model_answers, status
-from reports.analysis.cases import CaseSummary, summarize, tolerance
-from reports.analysis.recommendation import Recommendation, recommend
-from reports.findings.base import Finding
+from reports.analysis.cases import CaseSummary
+from reports.analysis.pipeline import Comparison, compare_pipelines
+from reports.analysis.recommendation import Recommendation, choose
+from reports.findings.base import Finding, Session
 from reports.findings.history import history_findings
 from reports.findings.order import Broken, Doubts, broken, doubts, doubts_line
-from reports.findings.run import find
+from reports.findings.run import check
 from reports.history.last_good import last_good
 from reports.history.session_regressions import Regression
 from reports.record.schema import Row
-from reports.record.store import last_session
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One session, in the order in which it is told. `found` are all findings."""
+    """One session, in the order in which it is told. `found` are all findings; `pipelines` one for each photo set.
 
+    All that tells a session takes its cases from here: `seen` has summarized them once.
+    """
+
+    seen: Session
+    pipelines: tuple[Comparison, ...]
     cases: tuple[CaseSummary, ...]
     least: float
     choices: tuple[Recommendation, ...]
@@ -30,6 +35,12 @@ class Reading:
     broken: tuple[Broken, ...]
     doubts: tuple[Doubts, ...]
     found: tuple[Finding, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The answers as sentences that a person could forward: those of the pipelines, then one a model."""
+        measured = (each.sentence for each in self.pipelines if each.best is not None)
+        return (*measured, *(answer.sentence for answer in self.answers))
 
     @property
     def doubts_line(self) -> str:
@@ -42,20 +53,22 @@ def read(rows: Sequence[Row], since: Sequence[Regression] = (), history: pd.Data
 
     `history` (`reports.history.store.load`, with this session) tells since when a broken case is broken.
     """
-    session = last_session(list(rows))
-    cases, least = summarize(session), 1 - tolerance(session)
-    choices = recommend(session)
-    found = find(session, history_findings(since))
+    seen = Session.of(rows)
+    session, cases, least = seen.rows, seen.cases, seen.least
+    choices = choose(cases, least)
+    found = check(seen, history_findings(since))
     crashed = {case.id for case in cases if case.status == "error"}
     worse = sum(one.level == "fail" and one.case not in crashed for one in since)
     finished = any(row["kind"] == "end" for row in session)
     well = {} if history is None else last_good(history, session[0]["session"])
     return Reading(
+        seen=seen,
+        pipelines=tuple(compare_pipelines(seen.pipelines)),
         cases=tuple(cases),
         least=least,
         choices=tuple(choices),
         answers=tuple(model_answers(cases, choices, least)),
-        status=status(cases, least, worse, finished),
+        status=status(cases, least, worse, finished, seen.pipelines),
         broken=tuple(broken(found, cases, well)),
         doubts=tuple(doubts(found)),
         found=tuple(found),

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from reports.analysis.cases import CaseSummary, summarize, tolerance
+from reports.analysis.cases import CaseSummary
 from reports.analysis.phrases import describe_cases, gate_sentence
 from reports.analysis.tables import layers_text
 from reports.findings import data, gpu, timing
+from reports.findings import pipelines as pipeline_findings
 from reports.findings.base import LEVELS, Code, Data, Finding, Session, ids, together
 from reports.record.known_faults import known_fault
 from reports.record.schema import BASELINE_PRECISION, Row, Status, reaches
-from reports.record.store import last_session
 from reports.text.formatting import first_clause, first_line, gate_percent, join_words, pluralize
 
 # An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
@@ -25,9 +25,12 @@ def find(rows: Sequence[Row], also: Sequence[Finding] = ()) -> list[Finding]:
 
     `also` are findings that the rows alone cannot tell, such as what a history says of them.
     """
-    session = last_session(list(rows))
-    seen = Session(session, summarize(session), 1 - tolerance(session))
-    found = [finding for check in CHECKS for finding in check(seen)]
+    return check(Session.of(rows), also)
+
+
+def check(seen: Session, also: Sequence[Finding] = ()) -> list[Finding]:
+    """The same of a session that is summarized already."""
+    found = [finding for each in CHECKS for finding in each(seen)]
     if not any(finding.level == "fail" for finding in found):
         worse = any(finding.level == "fail" for finding in also)
         found += _nothing_failed(seen, "Nothing failed in this run by itself." if worse else "Nothing failed.")
@@ -51,14 +54,20 @@ def _ending(seen: Session) -> Iterator[Finding]:
     elif status == INTERNAL_ERROR:
         sentence = "This run ended with an internal error of pytest: see the terminal's log."
         yield Finding(Code.RUN_INTERNAL_ERROR, "fail", sentence)
-    elif status == NO_TESTS and seen.cases:
+    elif status == NO_TESTS and (seen.cases or seen.pipelines):
         yield Finding(Code.MATRIX_NOTHING_RUNS, "fail", "Nothing that was asked for can run on this machine.")
     elif status == Status.SLOWER:
         sentence = "This run ended with exit status 7: its history said that something became worse."
         yield Finding(Code.RUN_SLOWER, "info", sentence)
-    elif status and not any(case.status in ("failed", "error") or case.problems for case in seen.cases):
+    elif status and not _explained(seen):
         sentence = f"This run ended with exit status {status}, but no row says why: see the log."
         yield Finding(Code.RUN_UNEXPLAINED, "fail", sentence, data={"exit_status": status})
+
+
+def _explained(seen: Session) -> bool:
+    """Whether some row says why a run ended with another status than 0."""
+    of_cases = any(case.status in ("failed", "error") or case.problems for case in seen.cases)
+    return of_cases or any(each.failed or each.crashed for each in seen.pipelines)
 
 
 def _errors(seen: Session) -> Iterator[Finding]:
@@ -188,15 +197,17 @@ def _did_not_run(seen: Session) -> Iterator[Finding]:
 
 def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
     """The one good line, or why there is none. Only asked when no check found a failure."""
-    if not any(case.attempted for case in seen.cases):
+    pipelines = [each for each in seen.pipelines if each.attempted]
+    said = pipeline_findings.nothing_failed(seen)
+    if not pipelines and not any(case.attempted for case in seen.cases):
         yield Finding(Code.RUN_NOTHING_MEASURED, "warn", "Nothing was measured in this run.")
     elif passed := [case for case in seen.cases if case.gate == "pass"]:
         kept = f"at least {gate_percent(seen.least)} of the FP32 baseline's accuracy"
         which = "The one judged case keeps" if len(passed) == 1 else f"All {len(passed)} judged cases keep"
         judged: Data = {"judged": len(passed), "least": seen.least}
-        yield Finding(Code.RUN_NOTHING_FAILED, "ok", f"{nothing} {which} {kept}.", data=judged)
+        yield Finding(Code.RUN_NOTHING_FAILED, "ok", f"{nothing} {which} {kept}. {said}".rstrip(), data=judged)
     else:
-        sentence = f"{nothing} Accuracy was not judged in this run."
+        sentence = f"{nothing} {said or 'Accuracy was not judged in this run.'}"
         yield Finding(Code.RUN_NOTHING_FAILED, "ok", sentence, data={"judged": 0})
 
 
@@ -205,6 +216,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _errors,
     data.implausible_baseline,
     _gate_failures,
+    pipeline_findings.broken,
     _known_faults,
     _problems,
     _damaged,
@@ -223,4 +235,5 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _not_certain,
     _not_judged,
     _did_not_run,
+    pipeline_findings.doubts,
 )

@@ -15,9 +15,9 @@ def as_lines(reading: Reading, most: int = MOST_LINES) -> list[str]:
     last = [f"Not certain: {doubts}."] if doubts else []
     # The status is a line of its own, between the answers and what broke.
     room = most - 1 - len(last)
-    answers = [answer.sentence for answer in reading.answers]
+    answers = list(reading.sentences)
     # At least a line for what broke, if anything did: an answer too many is in the report.
-    kept = _cut(answers, room - min(len(reading.broken), 1), "model", "models")
+    kept = _cut(answers, room - min(len(reading.broken), 1), "answer", "answers")
     broke = _cut([f"Broken: {each.line}" for each in reading.broken], room - len(kept), "failure", "failures")
     return [_clipped(line) for line in (*kept, f"{told}.", *broke, *last)]
 

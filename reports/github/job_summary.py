@@ -7,14 +7,15 @@ them in GitHub's two languages. Both take text from the record, which anyone may
 import re
 from collections.abc import Iterator, Sequence
 
-from reports.analysis.cases import CaseSummary, summarize, tolerance
+from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import speeds
 from reports.analysis.phrases import gate_sentence
-from reports.analysis.recommendation import recommend
 from reports.analysis.timing_quality import caveats
 from reports.description.machine import machine
 from reports.description.not_run import unanswered
-from reports.findings.claims import NOT_MEASURED, claims
+from reports.findings.base import Session
+from reports.findings.claims import NOT_MEASURED, judge_claims
+from reports.findings.pipelines import broken
 from reports.findings.reading import Reading, read
 from reports.history.session_regressions import Regression
 from reports.record.schema import Row
@@ -58,8 +59,8 @@ def job_summary(rows: Sequence[Row], most_bytes: int = SUMMARY_BYTES, since: Seq
     """
     session = last_session(list(rows))
     reading = read(session, since)
-    lines = [*_answer(session, reading), *_broken(reading), *_doubts_of(reading), *_since(since)]
-    lines += [line for section in (_recommendations, _table, _claims, _unanswered) for line in section(session)]
+    lines = [*_answer(reading), *_broken(reading), *_doubts_of(reading), *_since(since)]
+    lines += [line for section in (_recommendations, _table, _claims, _unanswered) for line in section(reading)]
     return _fit(lines, most_bytes)
 
 
@@ -70,10 +71,9 @@ def annotations(rows: Sequence[Row], most: int = ANNOTATIONS_PER_KIND, since: Se
     earlier nights; a warning for each question that stopped with an error, then for each timing
     that is to be taken as rough, then for each doubt of the history. The last one of a full kind counts the rest.
     """
-    session = last_session(list(rows))
-    cases = summarize(session)
-    least = 1 - tolerance(session)
-    failed = list(_failures(cases, least))
+    seen = Session.of(rows)
+    session, cases, least = seen.rows, seen.cases, seen.least
+    failed = [*_failures(cases, least), *((f"Pipeline: {each.where}", each.sentence) for each in broken(seen))]
     if not any(row["kind"] == "end" for row in session):
         failed.append(("The run did not finish", "The record has no end: see the log for what stopped the run."))
     failed += [(one.title, one.sentence) for one in since if one.level == "fail"]
@@ -136,15 +136,15 @@ def _doubts(cases: Sequence[CaseSummary]) -> Iterator[tuple[str, str]]:
             yield f"{case.id} is a rough timing", f"Take it as rough: {join_words(each.words for each in found)}."
 
 
-def _answer(session: Sequence[Row], reading: Reading) -> Iterator[str]:
-    where, caveat = machine(session[0])
+def _answer(reading: Reading) -> Iterator[str]:
+    where, caveat = machine(reading.seen.rows[0])
     status = reading.status
     yield "## image-engine-bench"
     yield ""
-    yield from (f"- {escaped(answer.sentence)}" for answer in reading.answers)
-    if reading.answers:
+    yield from (f"- {escaped(sentence)}" for sentence in reading.sentences)
+    if reading.sentences:
         yield ""
-    sign = LEVEL_SIGNS["fail" if status.words else "ok" if status.ran else "warn"]
+    sign = LEVEL_SIGNS["fail" if status.words else "ok" if status.measured else "warn"]
     yield f"{sign} **{escaped('; '.join(status.words) or status.all_well)}**"
     yield ""
     yield " ".join(filter(None, [f"Machine: {escaped(where)}. {escaped(caveat)}", speeds(reading.cases)]))
@@ -177,8 +177,8 @@ def _since(said: Sequence[Regression]) -> Iterator[str]:
         yield f"- {LEVEL_SIGNS[one.level]} **{one.kind.capitalize()}** {escaped(one.case)}: {escaped(one.sentence)}"
 
 
-def _recommendations(session: Sequence[Row]) -> Iterator[str]:
-    choices = recommend(session)
+def _recommendations(reading: Reading) -> Iterator[str]:
+    choices = reading.choices
     if not choices:
         return
     yield from ("", "### What to ship", "", _row("model", "batch", "engine", "why"), _row(*["---"] * 4))
@@ -187,11 +187,11 @@ def _recommendations(session: Sequence[Row]) -> Iterator[str]:
         yield _row(escaped(choice.model), str(choice.batch), engines, escaped(choice.text))
 
 
-def _table(session: Sequence[Row]) -> Iterator[str]:
-    least = 1 - tolerance(session)
-    shipped = {case_id for choice in recommend(session) for case_id in choice.case_ids}
+def _table(reading: Reading) -> Iterator[str]:
+    least = reading.least
+    shipped = {case_id for choice in reading.choices for case_id in choice.case_ids}
     group = None
-    for case in summarize(session):
+    for case in reading.cases:
         if not case.attempted:
             continue
         if group != (case.model, case.batch):
@@ -218,9 +218,9 @@ def _with(figure: str, beside: str) -> str:
     return f"{figure} ({beside})" if beside else figure
 
 
-def _claims(session: Sequence[Row]) -> Iterator[str]:
+def _claims(reading: Reading) -> Iterator[str]:
     """The promises that this run has an answer to, and how many it has none to."""
-    said = claims(session)
+    said = judge_claims(reading.seen)
     measured = [claim for claim in said if claim.verdict != NOT_MEASURED]
     if not measured:
         return
@@ -231,8 +231,8 @@ def _claims(session: Sequence[Row]) -> Iterator[str]:
         yield from ("", f"Not measured in this run: {pluralize(left, 'promise')}; the report tells why of each.")
 
 
-def _unanswered(session: Sequence[Row]) -> Iterator[str]:
-    groups = unanswered(summarize(session))
+def _unanswered(reading: Reading) -> Iterator[str]:
+    groups = unanswered(reading.cases)
     if not groups:
         return
     yield from ("", "### What did not run", "")

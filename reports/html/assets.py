@@ -11,8 +11,7 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from reports.analysis.cases import CaseSummary
-from reports.analysis.tables import build_table
-from reports.record.schema import Row
+from reports.analysis.tables import case_table
 
 # Part of the page, letter by letter: the policy names its hash. Jinja2 must therefore not touch it.
 SCRIPT = Markup((Path(__file__).parent / "templates" / "report.js").read_text(encoding="utf-8"))
@@ -57,12 +56,9 @@ def content_policy() -> str:
     return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
-def case_lines(rows: Sequence[Row], cases: Sequence[CaseSummary]) -> CaseLines:
-    """The lines of `report.csv`, so that what a reader copies from the page has all its columns and digits.
-
-    `cases` are those of the rows.
-    """
-    head, *lines = csv.reader(io.StringIO(build_table(rows).to_csv(index=False), newline=""))
+def case_lines(cases: Sequence[CaseSummary]) -> CaseLines:
+    """The lines of `report.csv`, so that what a reader copies from the page has all its columns and digits."""
+    head, *lines = csv.reader(io.StringIO(case_table(cases).to_csv(index=False), newline=""))
     by_id = {line[0]: line for line in lines}
     groups: dict[tuple[str, ...], list[CaseSummary]] = {}
     for case in cases:

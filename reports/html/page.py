@@ -13,12 +13,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.analysis import answer
+from reports.analysis import answer, certainty
 from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import filled, gpu_figures, peak_sources, quantity, speeds
 from reports.analysis.names import engine_name
 from reports.analysis.run_time import case_seconds, parts, session_cost
-from reports.analysis.tables import build_metric_table, build_table, layers_text, records, size_ratio
+from reports.analysis.tables import case_table, layers_text, metric_table, records, size_ratio
 from reports.analysis.timing_quality import caveats
 from reports.charts import scatter
 from reports.charts.bars import Bars, bars, numbers, shade
@@ -27,7 +27,7 @@ from reports.description.not_run import unanswered
 from reports.description.suite_description import about
 from reports.errors import ReportError
 from reports.findings.base import LEVEL_WORDS
-from reports.findings.claims import claims
+from reports.findings.claims import judge_claims
 from reports.findings.gpu import cause
 from reports.findings.reading import Reading, read
 from reports.history.session_regressions import Regression, judge
@@ -36,7 +36,7 @@ from reports.html.case_details import MOST_PICTURES, USUAL, explain
 from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
-from reports.html.pipeline_section import pipeline_section
+from reports.html.pipeline_section import pipeline_cards, pipeline_section
 from reports.record.files import write_atomically
 from reports.record.machine import on_gpu
 from reports.record.schema import Row
@@ -46,11 +46,11 @@ from reports.text import formatting
 TEMPLATES = Path(__file__).parent / "templates"
 # How certain the accuracy is: a sign, so that nothing depends on colour, and a word.
 MARKS = {
-    answer.CERTAIN: ("✓", "accuracy certain"),
-    answer.LIKELY: ("◐", "accuracy likely"),
-    answer.FAILS: ("✗", "accuracy fails"),
-    answer.NOT_JUDGED: ("–", "accuracy not judged"),
-    answer.BASELINE: ("=", "is the baseline"),
+    certainty.CERTAIN: ("✓", "accuracy certain"),
+    certainty.LIKELY: ("◐", "accuracy likely"),
+    certainty.FAILS: ("✗", "accuracy fails"),
+    certainty.NOT_JUDGED: ("–", "accuracy not judged"),
+    certainty.BASELINE: ("=", "is the baseline"),
 }
 # So many lines of what broke stand open; more are in a fold behind them.
 MOST_BROKEN = 6
@@ -75,8 +75,8 @@ def write_report(
         raise ReportError("these rows hold no session", hint="give the rows of a benchmark run, from the first on")
     folder = Path(folder)
     told = _told(session, history, since)
-    table = build_table(session)
     reading = read(session, told, history)
+    table = case_table(reading.cases)
     _write(folder / "report.csv", table.to_csv(index=False))
     as_json = json.dumps(as_data(session, reading, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     _write(folder / "report.json", as_json)
@@ -87,7 +87,7 @@ def write_report(
 def as_data(rows: Sequence[Row], reading: Reading | None = None, table: pd.DataFrame | None = None) -> dict[str, Any]:
     """The report as plain data: the session, both tables, the answers, the findings and the recommendations.
 
-    `reading` (`reports.findings.reading.read`) and `table` (`reports.analysis.tables.build_table`) where they are
+    `reading` (`reports.findings.reading.read`) and `table` (`reports.analysis.tables.case_table`) where they are
     known.
     """
     reading = read(rows) if reading is None else reading
@@ -96,11 +96,12 @@ def as_data(rows: Sequence[Row], reading: Reading | None = None, table: pd.DataF
         "session": rows[0],
         "end": _end(rows),
         "answers": answer.as_data(reading.answers),
+        "pipelines": answer.pipelines_as_data(reading.pipelines),
         "findings": [finding.to_dict() for finding in reading.found],
         "recommendations": [asdict(choice) for choice in reading.choices],
-        "claims": [asdict(claim) for claim in claims(rows)],
-        "table": records(build_table(rows) if table is None else table),
-        "metrics": records(build_metric_table(rows)),
+        "claims": [asdict(claim) for claim in judge_claims(reading.seen)],
+        "table": records(case_table(reading.cases) if table is None else table),
+        "metrics": records(metric_table(reading.cases)),
     }
 
 
@@ -153,7 +154,7 @@ def render(
     environment.filters["headings"] = _headings
     shipped = {case_id for choice in reading.choices for case_id in choice.case_ids}
     ran = [case for case in cases if case.attempted]
-    why, lines = explain(cases, shipped), case_lines(rows, cases)
+    why, lines = explain(cases, shipped), case_lines(cases)
     places = numbers(cases)
     return environment.get_template("report.html.j2").render(
         session=session,
@@ -193,8 +194,9 @@ def render(
         usual=USUAL,
         since=None if history is None else check_history(history, session["session"], told, cases, shipped),
         most_charts=MOST_CHARTS,
-        claims=claims(rows),
-        pipelines=pipeline_section(rows),
+        claims=judge_claims(reading.seen),
+        pipelines=pipeline_section(reading.pipelines, reading.seen.pipelines),
+        pipeline_cards=pipeline_cards(reading.pipelines),
         cost=session_cost(rows),
         least=least,
         missing=formatting.MISSING,

@@ -6,28 +6,46 @@ from dataclasses import dataclass
 from reports.analysis.pipeline import (
     CLOSE,
     SECONDS_AN_HOUR,
+    STAGE_WORDS,
     SUM_TOLERANCE,
     Comparison,
     Exchange,
-    compare_pipelines,
+    engines_bring,
     exchanges,
     limits,
-    passes,
+    name_parts,
     rate,
     reached,
+    rough,
+    round_times,
+    short_name,
     speedup,
+    stage_share,
     sum_of_stages,
+    worst_metric,
 )
 from reports.charts.pipeline_stages import Waterfall, waterfalls
-from reports.record.pipeline import PipelineSummary, read_pipelines
-from reports.record.schema import Row
-from reports.text.formatting import MISSING, significant
+from reports.record.pipeline import PipelineSpeed, PipelineSummary
+from reports.record.schema import DEFAULT_TOLERANCE
+from reports.text.formatting import (
+    MISSING,
+    milliseconds,
+    percent,
+    percent_interval,
+    pluralize,
+    sentence,
+    significant,
+    times,
+)
 
 
 @dataclass(frozen=True)
 class PipelineLine:
-    """One pipeline of the table, worded."""
+    """One pipeline of the table, worded. `parts` is its name in pieces that stay whole on a line."""
 
+    id: str
+    baseline: bool
+    parts: tuple[str, ...]
     name: str
     photos_per_second: str
     interval: str
@@ -59,6 +77,32 @@ class PhotoSetSection:
 
 
 @dataclass(frozen=True)
+class PipelineCard:
+    """What the pipelines on one set of photos answer, for the first screen.
+
+    `race` are (name, share of the fastest rate, rate in words, whether it is the one that is told).
+    """
+
+    title: str
+    anchor: str
+    sentence: str
+    accuracy: str
+    change: str
+    rate: str
+    interval: str
+    speedup: str
+    kept: str
+    rough: bool
+    race: tuple[tuple[str, float, str, bool], ...]
+    why: str
+    claim: str
+    claim_text: str
+    name: str
+    metrics: tuple[tuple[str, str, str], ...]
+    latency: str
+
+
+@dataclass(frozen=True)
 class PipelineSection:
     """The photo sets that were measured, and the pipelines that did not run, with their reasons."""
 
@@ -66,12 +110,64 @@ class PipelineSection:
     not_run: tuple[tuple[str, str], ...]
 
 
-def pipeline_section(rows: Sequence[Row]) -> PipelineSection | None:
-    """The section of a session's rows; None where it has no pipeline."""
-    pipelines = read_pipelines(rows)
+def pipeline_cards(compared: Sequence[Comparison]) -> list[PipelineCard]:
+    """A card for each set of photos on which a pipeline was timed and passed beside the baseline pipeline."""
+    return [_card(each) for each in compared if each.best is not None]
+
+
+def _card(found: Comparison) -> PipelineCard:
+    baseline, best = found.baseline, found.best
+    assert baseline is not None and best is not None and baseline.speed is not None and best.speed is not None
+    assert best.accuracy is not None
+    worst, lost = worst_metric(best), best.accuracy.tolerance
+    least = 1 - (DEFAULT_TOLERANCE if lost is None else lost)
+    change, engines = found.change, found.of_engines
+    if speedup(best, baseline) <= 1:
+        said = "Nothing that passes is faster than the common way"
+    elif change is None:
+        said = "No stage alone decides: change all"
+    else:
+        said = f"Change {STAGE_WORDS.get(change.name, change.name)} first"
+    why = [] if change is None else [f"{stage_share(change, baseline.speed)} ({times(change.speedup)} alone)"]
+    why += [engines_bring(engines)] if engines and change is not engines else []
+    rates = [("this pipeline", rate(best.speed), True), ("the common way", rate(baseline.speed), False)]
+    if found.engines is not None and found.engines.speed is not None and found.engines is not best:
+        rates.append(("engines alone", rate(found.engines.speed), False))
+    rates.sort(key=lambda each: -each[1])
+    return PipelineCard(
+        title=found.title,
+        anchor=f"pipelines-{found.photo_set}",
+        sentence=found.sentence,
+        accuracy=found.accuracy,
+        change=said,
+        rate=significant(rate(best.speed)),
+        interval=_interval(best.speed),
+        speedup=round_times(found.speedup),
+        kept="" if worst is None or worst.ratio is None else f"{percent(worst.ratio.value, least)} {worst.name}",
+        rough=rough(best.speed) or rough(baseline.speed),
+        race=tuple((name, each / rates[0][1], significant(each), ours) for name, each, ours in rates),
+        why=sentence("; ".join(why)),
+        claim=found.claim,
+        claim_text=_claim(found),
+        name=short_name(best),
+        metrics=tuple(
+            (metric.name, percent(metric.ratio.value, least), percent_interval(metric.ratio))
+            for metric in best.accuracy.metrics
+            if metric.ratio
+        ),
+        latency="" if best.speed.latency_ms is None else milliseconds(best.speed.latency_ms),
+    )
+
+
+def _interval(speed: PipelineSpeed) -> str:
+    return f"{significant(speed.low)}–{significant(speed.high)}" if speed.low and speed.high else ""
+
+
+def pipeline_section(compared: Sequence[Comparison], pipelines: Sequence[PipelineSummary]) -> PipelineSection | None:
+    """The section of a session's pipelines and what they come to; None where it has no pipeline."""
     if not pipelines:
         return None
-    sets = tuple(_photo_set(each) for each in compare_pipelines(pipelines))
+    sets = tuple(_photo_set(each) for each in compared)
     not_run = tuple(
         (each.name.id, reason)
         for each in pipelines
@@ -81,20 +177,20 @@ def pipeline_section(rows: Sequence[Row]) -> PipelineSection | None:
     return PipelineSection(sets, not_run)
 
 
-def pipeline_text(rows: Sequence[Row]) -> list[str]:
+def pipeline_text(compared: Sequence[Comparison], pipelines: Sequence[PipelineSummary]) -> list[str]:
     """The same for a terminal: for each photo set its headline, what to change first, and a line a pipeline."""
-    section = pipeline_section(rows)
+    section = pipeline_section(compared, pipelines)
     if section is None:
         return []
     lines = []
     for each in section.sets:
-        lines += [f"{each.title}: {each.headline}", f"  {each.sentence}"]
+        lines += [f"{each.title}: {each.headline}", *([f"  {each.sentence}"] if each.pictures else [])]
         lines.append(f'  claim "combined pipeline 2-3x": {each.claim}. {each.claim_text}'.rstrip())
         for line in each.lines:
             kept = f"{line.accuracy}, {line.gate}" if line.gate != "not judged" else line.gate
             lines.append(
-                f"  {line.speedup:>8} {line.photos_per_second:>7} photos/s ({line.interval})  {line.name}: {kept}; "
-                f"bottleneck {line.bottleneck}; alone {line.latency}, {line.busy}, {line.memory}"
+                f"  {line.speedup:>8} {line.photos_per_second:>7} photos/s ({line.interval})  {line.id}, {line.name}: "
+                f"{kept}; bottleneck {line.bottleneck}; alone {line.latency}, {line.busy}, {line.memory}"
             )
         lines += [f"  {said}" for said in each.checks]
     return [*lines, *(f"did not run: {name}: {reason}" for name, reason in section.not_run), ""]
@@ -110,9 +206,9 @@ def _photo_set(found: Comparison) -> PhotoSetSection:
         pictures = tuple(waterfalls([("the common way", baseline.speed)]))
         if best is not None and best.speed is not None:
             hours = significant(rate(best.speed) * SECONDS_AN_HOUR)
-            headline = f"{hours} photos an hour instead of {significant(hour)}: {speedup(best, baseline):.3g}×"
+            headline = f"{hours} photos an hour instead of {significant(hour)}: {round_times(speedup(best, baseline))}"
             pictures = tuple(
-                waterfalls([("the common way", baseline.speed), (f"the fastest: {best.name.id}", best.speed)])
+                waterfalls([("the common way", baseline.speed), (f"the fastest: {short_name(best)}", best.speed)])
             )
     for each in found.timed:
         checks += _checks(each)
@@ -134,36 +230,50 @@ def _photo_set(found: Comparison) -> PhotoSetSection:
 
 def _claim(found: Comparison) -> str:
     if found.baseline is None or found.best is None:
-        return found.sentence
-    whole = f"The fastest pipeline that passes is {speedup(found.best, found.baseline):.3g}× as fast"
+        return ""
+    whole = f"The fastest pipeline that passes is {round_times(found.speedup)} as fast as the common way"
     if found.engines is None:
         return f"{whole}."
     alone = speedup(found.engines, found.baseline)
-    return f"{whole}; with the engines exchanged and nothing else it is {alone:.3g}×."
+    return f"{whole}; with the engines exchanged and nothing else it is {times(alone)}."
 
 
 def _line(each: PipelineSummary, baseline: PipelineSummary | None) -> PipelineLine:
     speed = each.speed
     assert speed is not None
-    worst = min(each.accuracy.metrics, key=lambda metric: metric.ratio_value or 0.0) if each.accuracy else None
+    worst = worst_metric(each)
     limit = limits(speed)[0]
     busy = [] if speed.cpu_busy is None else [f"CPU {100 * speed.cpu_busy:.0f} %"]
     busy += [] if speed.gpu_busy is None else [f"GPU {100 * speed.gpu_busy:.0f} %"]
-    overlap = "" if speed.overlap == "serial" else f", {speed.workers} {speed.overlap}"
+    parts = name_parts(each)
+    if speed.overlap != "serial":
+        parts = (*parts[:-1], f"{parts[-1]}, {pluralize(speed.workers, 'worker')}")
     return PipelineLine(
-        name=f"{each.name.id} (batch {speed.batch}{overlap})",
+        id=each.name.id,
+        baseline=each.name.baseline,
+        parts=parts,
+        name=" · ".join(parts),
         photos_per_second=significant(rate(speed)),
-        interval=f"{significant(speed.low)}–{significant(speed.high)}" if speed.low and speed.high else "",
-        speedup=MISSING if baseline is None else f"{speedup(each, baseline):.3g}×",
+        interval=_interval(speed),
+        speedup=MISSING if baseline is None else round_times(speedup(each, baseline)),
         latency=MISSING if speed.latency_ms is None else f"{speed.latency_ms:.3g} ms",
         accuracy=MISSING if worst is None else f"{100 * (worst.ratio_value or 0.0):.1f} % ({worst.name})",
         accuracy_interval=f"{100 * worst.low:.1f}–{100 * worst.high:.1f}" if worst and worst.low and worst.high else "",
-        gate="not judged" if each.accuracy is None else "pass" if passes(each) else "fail",
+        gate=_gate(each),
         bottleneck=f"{limit.stage} ({limit.resource})",
         busy=", ".join(busy) or MISSING,
         memory=MISSING if speed.memory_bytes is None else f"{speed.memory_bytes / 1e9:.2g} GB",
         energy=MISSING if speed.joules_per_photo is None else f"{speed.joules_per_photo:.3g} J",
     )
+
+
+def _gate(each: PipelineSummary) -> str:
+    """The gate in a word. A stage that crashed or failed is told as what it is, whatever was measured before."""
+    if each.name.baseline:
+        return "baseline"
+    if each.failed or each.crashed:
+        return "fail" if each.failed else "error"
+    return "not judged" if each.accuracy is None else "pass"
 
 
 def _checks(each: PipelineSummary) -> list[str]:
@@ -172,16 +282,16 @@ def _checks(each: PipelineSummary) -> list[str]:
     assert speed is not None
     said = []
     if abs(sum_of_stages(speed) - 1) > SUM_TOLERANCE:
-        said.append(f"{each.name.id}: its stages add up to {sum_of_stages(speed):.2f} of the synchronised whole.")
+        said.append(f"{short_name(each)}: its stages add up to {sum_of_stages(speed):.2f} of the synchronised whole.")
     if speed.overlap != "serial" and reached(speed) < 1 - CLOSE:
         limit = limits(speed)[0]
         said.append(
-            f"{each.name.id}: {reached(speed):.2f} of what {limit.resource} allow by the serial times; decoding, "
+            f"{short_name(each)}: {reached(speed):.2f} of what {limit.resource} allow by the serial times; decoding, "
             "networks and Python share the cores while they overlap."
         )
     if speed.failed_photos:
         names = ", ".join(f"{name} ({why})" for name, why in list(speed.failed_photos.items())[:3])
-        said.append(f"{each.name.id}: {len(speed.failed_photos)} photos could not be answered: {names}.")
+        said.append(f"{short_name(each)}: {len(speed.failed_photos)} photos could not be answered: {names}.")
     return said
 
 
@@ -191,6 +301,6 @@ def _prediction(engines: PipelineSummary, baseline: PipelineSummary) -> str:
     did = speedup(engines, baseline)
     verdict = "within" if abs(did / predicted - 1) <= CLOSE else "not within"
     return (
-        f"Prediction checked: exchanging only the engines was to bring {predicted:.3g}× by the stage times, and "
-        f"brought {did:.3g}×: {verdict} 10 %."
+        f"Prediction checked: exchanging only the engines was to bring {times(predicted)} by the stage times, and "
+        f"brought {times(did)}: {verdict} 10 %."
     )

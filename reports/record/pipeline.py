@@ -145,6 +145,21 @@ class PipelineSummary:
     outcomes: Mapping[str, str]
     reasons: Mapping[str, str]
 
+    @property
+    def attempted(self) -> bool:
+        """Whether anything was tried. One that this machine cannot run was not."""
+        return any(outcome != "skipped" for outcome in self.outcomes.values())
+
+    @property
+    def failed(self) -> bool:
+        """Whether its answers, or another stage of it, failed."""
+        return "failed" in self.outcomes.values()
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a stage of it ended in an error, and none failed."""
+        return "error" in self.outcomes.values() and not self.failed
+
 
 def read_pipelines(rows: Iterable[Mapping[str, Any]]) -> list[PipelineSummary]:
     """The pipelines of a session's rows in the order in which they were first met; other rows are passed over."""

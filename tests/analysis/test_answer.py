@@ -2,8 +2,9 @@
 
 import pytest
 
-from reports.analysis.answer import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED, ModelAnswer, answers, as_data, status
+from reports.analysis.answer import ModelAnswer, answers, as_data, status
 from reports.analysis.cases import summarize
+from reports.analysis.certainty import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED
 from reports.findings.reading import read
 from reports.record.schema import Row
 from tests.helpers.rows import accuracy, answered, build, case, end_row, row, session_row, speed

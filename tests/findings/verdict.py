@@ -14,7 +14,9 @@ from reports.findings.data import LABELS_UNUSED
 from reports.findings.history import history_findings
 from reports.findings.run import find
 from reports.history.session_regressions import Regression
+from reports.record.pipeline import PipelineSpeed, StageTime
 from reports.record.schema import Row
+from tests.helpers.pipelines import pipeline_row
 from tests.helpers.rows import accuracy, answered, build, card_speed, case, end_row, launch, row, session_row
 
 GOLDEN = Path(__file__).parent / "golden.txt"
@@ -85,6 +87,24 @@ def troubled() -> list[Row]:
     ]
 
 
+def pipelines() -> list[Row]:
+    """A run of pipelines alone, of which each went another way."""
+    stages = (StageTime(name="decode", wall_ms=10.0, cpu_ms=10.0),)
+    known = {"stages": stages, "whole_ms": 10.0, "overlap": "serial", "batch": 8}
+    steady = PipelineSpeed(photos_per_second=100.0, low=99.0, high=101.0, steady=True, **known)
+    rough = PipelineSpeed(photos_per_second=90.0, low=80.0, high=101.0, steady=False, **known)
+    return [
+        session_row(gpu="NVIDIA H200"),
+        pipeline_row("base", speed=steady, baseline=True),
+        pipeline_row("unsteady", speed=rough, decoder="opencv"),
+        pipeline_row("uncertain", accuracy="passed", low=0.9, decoder="simplejpeg"),
+        pipeline_row("fails", accuracy="failed", preprocessor="fast"),
+        pipeline_row("crashes", error="RuntimeError: out of memory\n  at line 7", detector="tensorrt-fp16"),
+        pipeline_row("absent", decoder="nvimagecodec"),
+        end_row(1),
+    ]
+
+
 def ended(status: int | None, *rows: Row) -> list[Row]:
     """A run that ended with this exit status; None: it did not end."""
     return [session_row(), *rows, *([] if status is None else [end_row(status)])]
@@ -109,6 +129,7 @@ def runs() -> dict[str, list[Finding]]:
         "everything that may be found": find(troubled()),
         "nothing": find(calm),
         "a known fault of a package": find([on_pytorch_2_5_1(), *compiled[:2], *fails, end_row(1)]),
+        "pipelines alone": find(pipelines()),
         "nothing judged": find(ended(0, good[0], good[1])),
         "nothing measured": find(ended(0)),
         "unfinished": find(ended(None, *good)),

@@ -15,8 +15,13 @@ def pipeline_row(
     decoder: str = "pil",
     preprocessor: str = "reference",
     detector: str = "pytorch-fp32",
+    low: float | None = None,
+    error: str = "",
 ) -> dict[str, Any]:
-    """A speed row, or an accuracy row with this outcome; without either, one of a pipeline that cannot run."""
+    """A speed row, an accuracy row with this outcome, or a speed row that ended in an error; else one that cannot run.
+
+    `low` is the lower end of the accuracy's interval, if it is not the accuracy itself.
+    """
     described = PipelineName(
         id=f"{name}-{photo_set}",
         photo_set=photo_set,
@@ -34,10 +39,18 @@ def pipeline_row(
     if accuracy:
         kept = 0.99 if accuracy == "passed" else 0.5
         metric = Metric(
-            name="zero-shot agreement", value=kept, baseline=1.0, ratio_value=kept, low=kept, high=1.0, gated=True
+            name="zero-shot agreement",
+            value=kept,
+            baseline=1.0,
+            ratio_value=kept,
+            low=low or kept,
+            high=1.0,
+            gated=True,
         )
         values = to_values(PipelineAccuracy(metrics=(metric,), photos=24, tolerance=0.02))
         return PipelineRow(
             "s", fields, "accuracy", accuracy, values, accuracy if accuracy != "passed" else None
         ).to_dict()
+    if error:
+        return PipelineRow("s", fields, "speed", "error", {}, error).to_dict()
     return PipelineRow("s", fields, "matrix", "skipped", {}, "the decoder nvimagecodec needs an NVIDIA GPU").to_dict()

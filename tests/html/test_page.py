@@ -513,7 +513,7 @@ def test_the_verdict_leads_to_what_did_not_run_and_why() -> None:
 def test_what_did_not_run_stands_below_the_tables_by_reason_with_its_line_of_csv() -> None:
     other = row(case("trtexec", "int8"), "matrix", outcome="skipped", reason="no NVIDIA GPU on this machine")
     rows = [*ROWS, other]
-    (group,) = case_lines(rows, summarize(rows)).idle
+    (group,) = case_lines(summarize(rows)).idle
     lines = build_table(rows).to_csv(index=False).splitlines()
     written = [f"{line.head},{group.tail}" for line in group.lines]
     assert len(written) == 2 and set(written) <= {str(escape(line)) for line in lines}

@@ -1,0 +1,86 @@
+"""What a session says of its pipelines from photo to answer: what broke, and what is not certain."""
+
+from collections.abc import Iterator
+
+from reports.analysis.certainty import LIKELY
+from reports.analysis.pipeline import PHOTO_SETS, accuracy_mark, passes, rough, short_name, worst_metric
+from reports.findings.base import Code, Finding, Session
+from reports.record.pipeline import PipelineSummary
+from reports.record.results import Metric
+from reports.record.schema import DEFAULT_TOLERANCE
+from reports.text.formatting import first_line, gate_percent, percent, percent_interval, significant
+
+PLACE = "pipelines"
+
+
+def broken(seen: Session) -> Iterator[Finding]:
+    """Pipelines that crashed, then those that failed, each with its reason."""
+    for code, outcome, words in (
+        (Code.PIPELINE_ERROR, "error", "stopped with an error"),
+        (Code.PIPELINE_FAILED, "failed", "failed"),
+    ):
+        for each in seen.pipelines:
+            for stage, ended in each.outcomes.items():
+                if ended != outcome:
+                    continue
+                said = _kept(each) if stage == "accuracy" and outcome == "failed" else ""
+                said = (
+                    said
+                    or f"the {stage} stage {words}: {first_line(each.reasons.get(stage, 'no reason was recorded'))}"
+                )
+                yield Finding(code, "fail", said, _where(each), data={"id": each.name.id, "stage": stage}, place=PLACE)
+
+
+def doubts(seen: Session) -> Iterator[Finding]:
+    """Throughputs that are not steady, accuracies that more photos would decide, and what was not judged or run."""
+    for each in seen.pipelines:
+        known = {"id": each.name.id}
+        speed = each.speed
+        if speed is not None and rough(speed):
+            how = "did not become steady" if speed.steady is False else "is not known well"
+            between = f" ({significant(speed.low)}–{significant(speed.high)})" if speed.low and speed.high else ""
+            said = f"its throughput {how}: {significant(speed.photos_per_second)} photos a second{between}."
+            yield Finding(Code.PIPELINE_UNSTEADY, "warn", said, _where(each), data=known, place=PLACE)
+        if accuracy_mark(each) == LIKELY:
+            said = f"passes, and may not on other photos: {_kept(each)}"
+            yield Finding(Code.PIPELINE_UNCERTAIN, "warn", said, _where(each), data=known, place=PLACE)
+        if speed is not None and each.accuracy is None and not each.failed and not each.name.baseline:
+            said = "its answers were not compared with those of the baseline pipeline."
+            yield Finding(Code.PIPELINE_NOT_JUDGED, "info", said, _where(each), data=known, place=PLACE)
+        if not each.attempted:
+            said = f"did not run: {first_line(next(iter(each.reasons.values()), 'no reason was recorded'))}"
+            yield Finding(Code.PIPELINE_NOT_RUN, "info", said, _where(each), data=known, place=PLACE)
+
+
+def nothing_failed(seen: Session) -> str:
+    """The good sentence about the pipelines of a run in which nothing failed; empty where none was judged."""
+    judged = [each for each in seen.pipelines if passes(each) and not each.name.baseline]
+    if not judged:
+        return ""
+    which = "The one judged pipeline keeps" if len(judged) == 1 else f"All {len(judged)} judged pipelines keep"
+    return f"{which} at least {gate_percent(_least(judged[0]))} of the baseline pipeline's accuracy."
+
+
+def _where(each: PipelineSummary) -> str:
+    return f"{PHOTO_SETS.get(each.name.photo_set, each.name.photo_set)}, {short_name(each)}"
+
+
+def _least(each: PipelineSummary) -> float:
+    lost = None if each.accuracy is None else each.accuracy.tolerance
+    return 1 - (DEFAULT_TOLERANCE if lost is None else lost)
+
+
+def _kept(each: PipelineSummary) -> str:
+    """What it keeps in the metric that is worst; of one that passes, the one whose interval reaches furthest down."""
+    metric = _lowest(each) if passes(each) else worst_metric(each)
+    if metric is None or metric.ratio is None or each.accuracy is None:
+        return ""
+    least, interval = _least(each), percent_interval(metric.ratio)
+    shown = percent(metric.ratio.value, least) + (f" ({interval})" if interval else "")
+    of = f"keeps {shown} of the baseline pipeline's {metric.name} on {each.accuracy.photos} photos"
+    return f"{of}; {gate_percent(least)} is asked."
+
+
+def _lowest(each: PipelineSummary) -> Metric | None:
+    metrics = [metric for metric in each.accuracy.metrics if metric.gated] if each.accuracy else []
+    return min(metrics, key=lambda metric: 0.0 if metric.low is None else metric.low, default=None)
