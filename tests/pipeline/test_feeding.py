@@ -144,7 +144,7 @@ def test_photos_are_read_no_further_ahead_than_the_batches_in_the_works():
 
 
 def test_the_stages_of_the_clock_add_up_to_the_whole():
-    given = photos(16, (600, 800))
+    given = photos(8, (1500, 2000))
     shares = []
     for _ in range(5):  # what a busy machine does between two stages is in no stage
         clock = StageClock(lambda: None)
