@@ -12,7 +12,7 @@ from typing import Any
 from reports.analysis import pipeline
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.certainty import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED
-from reports.analysis.names import engine_name
+from reports.analysis.phrases import engine_name
 from reports.analysis.recommendation import TIE, Recommendation, choose
 from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.record.pipeline import PipelineSummary

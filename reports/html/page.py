@@ -16,7 +16,7 @@ from markupsafe import Markup
 from reports.analysis import answer, certainty
 from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import filled, gpu_figures, peak_sources, quantity, speeds
-from reports.analysis.names import engine_name
+from reports.analysis.phrases import engine_name
 from reports.analysis.run_time import case_seconds, parts, session_cost
 from reports.analysis.tables import case_table, layers_text, metric_table, records, size_ratio
 from reports.analysis.timing_quality import caveats

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.cache.engine_cache import EngineCache
+from fixtures.cache.engine_cache import EngineCache, say_nothing
 from fixtures.cache.eviction import MANIFEST, SESSIONS, artifacts, total_bytes
-from fixtures.locks import LOCKS
+from fixtures.locks import LOCKS, hold
 from tests.helpers.cache_worker import ROOT, Worker
 
 MEGABYTE = 1_000_000
@@ -99,9 +99,10 @@ def test_one_lock_is_held_by_one_process(tmp_path: Path):
     code = f"""
 from pathlib import Path
 from fixtures.cache.engine_cache import EngineCache
+from fixtures.locks import hold
 cache = EngineCache(Path({str(tmp_path)!r}))
 for _ in range({INCREMENTS}):
-    with cache.lock("count"):
+    with hold(Path({str(tmp_path)!r}), "count", print):
         path = cache.side_file("count")
         path.write_text(str(int(path.read_text() if path.exists() else 0) + 1))
 """
@@ -162,7 +163,7 @@ def test_what_another_living_session_used_stays(tmp_path: Path, signals: Path, w
 def test_what_is_locked_stays(tmp_path: Path):
     _fill(tmp_path, "old")
     (old,) = artifacts(tmp_path)
-    with EngineCache(tmp_path).lock(old.name):
+    with hold(tmp_path, old.name, say_nothing):
         EngineCache(tmp_path, limit_bytes=1).get("new", "engine", {}, _write_megabyte)
     assert _labels(tmp_path) == {"old", "new"}
 
@@ -172,11 +173,11 @@ def test_folders_of_others_are_never_deleted(tmp_path: Path):
     (old,) = artifacts(tmp_path)
     elsewhere = shutil.move(old, tmp_path / "elsewhere")
     old.symlink_to(elsewhere)
-    with EngineCache(tmp_path).lock("notes"):
+    with hold(tmp_path, "notes", say_nothing):
         (tmp_path / "notes").mkdir()
     cache = EngineCache(tmp_path, limit_bytes=1)
     cache.get("new", "engine", {}, _write_megabyte)
-    assert cache.describe().artifacts == 1
+    assert _labels(tmp_path) == {"new"}
     assert old.is_symlink()
     assert (tmp_path / "notes").is_dir()
     assert (elsewhere / "engine").stat().st_size == MEGABYTE
@@ -218,6 +219,6 @@ def test_an_artifact_that_cannot_be_deleted_is_told(tmp_path: Path, monkeypatch:
 
 
 def test_a_lock_leaves_no_holder_behind(tmp_path: Path):
-    with EngineCache(tmp_path).lock("name"):
+    with hold(tmp_path, "name", say_nothing):
         assert str(os.getpid()) in (tmp_path / LOCKS / "name.holder").read_text()
     assert not (tmp_path / LOCKS / "name.holder").exists()

@@ -83,14 +83,14 @@ def test_a_long_tmpdir_leaves_room_for_a_socket(tmp_path: Path):
     long = tmp_path / ("long" * 30)
     long.mkdir()
     code = (
-        f"{ALONE}from fixtures.isolation.pool import start_early, _context; import multiprocessing.util, tempfile\n"
-        "start_early(); p = _context().Process(target=print, args=('alive',), kwargs={'flush': True})\n"
+        f"{ALONE}from fixtures.isolation.pool import WorkerFactory; import multiprocessing.util, tempfile\n"
+        "START; p = WorkerFactory()._context().Process(target=print, args=('alive',), kwargs={'flush': True})\n"
         "p.start(); p.join(); print(len(multiprocessing.util.get_temp_dir()), tempfile.gettempdir())"
     )
     # Forked off a process that has imported nothing: what is asked is whether its socket can be made.
     code = code.replace(
-        "start_early()",
-        "from multiprocessing import forkserver; _context(); "
+        "START",
+        "from multiprocessing import forkserver; WorkerFactory()._context(); "
         "forkserver.set_forkserver_preload([]); forkserver.ensure_running()",
     )
     said = _alone(code, TMPDIR=str(long), HOME=str(tmp_path)).splitlines()

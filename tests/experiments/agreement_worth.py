@@ -10,7 +10,7 @@ tenth of the channels is lost. Prints a Markdown table.
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from fixtures.accuracy.agreement import DetectionAgreement, detection_agreement
 from fixtures.accuracy.coco_map import evaluate, map_ratio
 from fixtures.datasets import coco
 from fixtures.datasets.base import DetectionSet
+from fixtures.models.detector import load_detector
 from fixtures.models.onnx_export import export_onnx
-from fixtures.models.yolo import YoloModel, load_yolo
+from fixtures.models.yolo import YoloModel
 from fixtures.precision.fp16 import to_fp16
 from fixtures.precision.int8 import Int8Settings, to_int8
 from fixtures.precision.onnx_session import open_session
@@ -45,13 +46,13 @@ class Row:
     agreement: DetectionAgreement
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     asked.output.mkdir(parents=True, exist_ok=True)
-    model = load_yolo(asked.real / "yolov8n-coco.pt", "yolov8n")
+    model = load_detector(asked.real / "yolov8n-coco.pt", "yolov8n")
     folder = asked.real / "coco128"
     data = coco.detection_set(folder / "images", folder / "instances.json", model.class_names())
     print(f"{len(data.evaluation)} images judge, {len(data.calibration)} calibrate", flush=True)

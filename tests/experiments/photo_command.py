@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +43,8 @@ class Reading:
     memory_bytes: int
 
 
-def main() -> int:
-    asked = _arguments()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = _arguments(arguments)
     asked.output.mkdir(parents=True, exist_ok=True)
     folder = asked.output / "photos"
     _write_photos(folder, asked.photos)
@@ -202,7 +203,7 @@ def _answers(path: Path) -> list[str]:
     ]
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--engine-cache", type=Path, default=ROOT / ".engines")
@@ -211,7 +212,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--overlap", default="threads")
     parser.add_argument("--engines", default="onnxruntime-fp32")
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -40,9 +40,9 @@ from fixtures.photos.base import LabelledPhotos, Photo, PhotoSet
 from fixtures.photos.decode import decode_rgb
 from fixtures.photos.drawn import Recipe, drawn_photos, encode
 from fixtures.pipeline.factory import open_pipeline
-from fixtures.pipeline.judge import Predictions, failures, judge, predict
-from fixtures.pipeline.measure import gpu_watch, measure_speed
-from fixtures.pipeline.photo_sets import ORIENTATIONS, scaled_box, timed_photos, with_grain
+from fixtures.pipeline.measuring.judge import Predictions, failures, judge, predict
+from fixtures.pipeline.measuring.measure import gpu_watch, measure_speed
+from fixtures.pipeline.measuring.photo_sets import ORIENTATIONS, scaled_box, timed_photos, with_grain
 from fixtures.pipeline.registry import unsupported_reason
 from fixtures.pipeline.spec import BASELINE, EngineName, PipelineSpec
 from fixtures.plan.matrix import Case
@@ -73,8 +73,8 @@ class Material:
     drawn: LabelledPhotos
 
 
-def main() -> int:
-    asked = _parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = _parser().parse_args(arguments)
     started = time.monotonic()
     scratch = Path(tempfile.mkdtemp(prefix="pipeline-speed-"))
     cache = EngineCache(asked.engine_cache)

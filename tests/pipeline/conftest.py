@@ -53,6 +53,9 @@ def kept_open(opened: dict[PredictorSettings, PhotoPredictor], monkeypatch: pyte
             pass
 
     def take(settings: PredictorSettings, *rest: Any) -> PhotoPredictor:
-        return opened.setdefault(settings, Kept(settings, *rest))
+        # The one taken last stands last.
+        predictor = opened.pop(settings, None) or Kept(settings, *rest)
+        opened[settings] = predictor
+        return predictor
 
     monkeypatch.setattr(command, "PhotoPredictor", take)

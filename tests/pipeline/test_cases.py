@@ -4,7 +4,7 @@ import pytest
 
 from fixtures import ROOT
 from fixtures.errors import BenchError
-from fixtures.pipeline.cases import PHOTO_SETS, plan_pipelines
+from fixtures.pipeline.measuring.cases import PHOTO_SETS, plan_pipelines
 from fixtures.pipeline.registry import DECODER_NEEDS, DECODERS, unsupported_reason
 from fixtures.pipeline.spec import BASELINE, EngineName, PipelineSpec
 from fixtures.plan.options import Options

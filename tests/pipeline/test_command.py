@@ -66,7 +66,7 @@ def test_the_class_answers_as_the_command_does(
     photo_folder: Path, run: Any, opened: dict[PredictorSettings, PhotoPredictor]
 ):
     _, rows = run(photo_folder)
-    ((_, predictor),) = opened.items()
+    *_, predictor = opened.values()
     found = predictor.predict([photo_folder / row["name"] for row in rows])
     assert [as_row(row["name"], result) for row, result in zip(rows, found, strict=True)] == rows
 

@@ -8,10 +8,10 @@ import torch
 
 from fixtures.photos.drawn import Recipe, encode
 from fixtures.pipeline.answering import Answerer
-from fixtures.pipeline.clock import STAGES, StageClock
 from fixtures.pipeline.decoders.opencv import OpenCvDecoder
 from fixtures.pipeline.feeding import GpuFeeder, HostFeeder, InputShape
 from fixtures.pipeline.labels import CosineClassifier
+from fixtures.pipeline.measuring.clock import STAGES, StageClock
 from fixtures.pipeline.nms.batched import BatchedNms
 from fixtures.pipeline.pipeline import Pipeline
 from fixtures.pipeline.preprocessors.fast import FastPreprocessor
@@ -144,7 +144,7 @@ def test_photos_are_read_no_further_ahead_than_the_batches_in_the_works():
 
 
 def test_the_stages_of_the_clock_add_up_to_the_whole():
-    given = photos(16, (600, 800))
+    given = photos(8, (1500, 2000))
     shares = []
     for _ in range(5):  # what a busy machine does between two stages is in no stage
         clock = StageClock(lambda: None)
