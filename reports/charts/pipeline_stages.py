@@ -9,7 +9,7 @@ from reports.charts.svg import line, svg, tag, text
 from reports.record.pipeline import PipelineSpeed
 
 WIDTH, LEFT, RIGHT = 560, 124, 80
-ROW, BAR, TOP = 22, 13, 26
+ROW, BAR, TOP = 22, 13, 32
 # A stage that takes less is a hair line, and is drawn as one.
 THINNEST_PX = 1.0
 
@@ -35,7 +35,7 @@ def _rows(speed: PipelineSpeed) -> tuple[tuple[str, float], ...]:
 
 def _picture(title: str, speed: PipelineSpeed, scale_ms: float) -> Markup:
     across = (WIDTH - LEFT - RIGHT) / scale_ms if scale_ms else 0.0
-    parts = [text((LEFT, 14), f"{sum(stage.wall_ms for stage in speed.stages):.3g} ms a photo", "stage-total")]
+    parts = [text((LEFT, 19), f"{sum(stage.wall_ms for stage in speed.stages):.3g} ms a photo", "stage-total")]
     at = 0.0
     for number, stage in enumerate(speed.stages):
         top = TOP + number * ROW

@@ -93,13 +93,13 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, engine_cache: Path) -> Pa
     return folder / "run" / "rows.jsonl"
 
 
-@pytest.fixture(params=["embedded", *MATRICES_NAMES])
+@pytest.fixture(params=["embedded", *MATRIX_NAMES])
 def record(request: pytest.FixtureRequest) -> Path:
     """The record of a real run."""
     if request.param == "embedded":
         found: Path = request.getfixturevalue("embedded")
         return found
-    return PUBLISHED[PUBLISHED_NAMES.index(request.param)]
+    return MATRICES[MATRIX_NAMES.index(request.param)]
 
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=LOOK_NAMES)

@@ -312,5 +312,5 @@ def test_a_pipeline_keeps_its_name_in_words(
             whole = picture.bounding_box()
             for label in picture.locator("text").all():
                 box = label.bounding_box()
-                assert box["height"] >= 11 and box["x"] >= whole["x"]
+                assert box["height"] >= 11 and box["x"] >= whole["x"] and box["y"] >= whole["y"] - 1
                 assert box["x"] + box["width"] <= whole["x"] + whole["width"]
