@@ -112,7 +112,10 @@ def test_an_interrupted_run_is_resumed(how: signal.Signals, tmp_path: Path):
     output = tmp_path / "output"
     run = start_session(output, *TWO, "--backends", "one,two", faults="two build hang")
     _wait_for_rows(run, output, 6)
-    time.sleep(0.2)
+    # Rows are written before the next process begins: on a busy machine that takes a while.
+    deadline = time.monotonic() + 20
+    while not _processes_of(output) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert _processes_of(output)
     run.send_signal(how)
     said, _ = run.communicate(timeout=60)
