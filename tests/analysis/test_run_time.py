@@ -27,6 +27,13 @@ def test_what_is_not_work_is_the_suites_own():
     )
 
 
+def test_a_pipeline_is_work_too():
+    begin, *asked, end = _rows()
+    pipeline = {"kind": "pipeline", "session": begin["session"], "values": {"work_seconds": 13.0}}
+    cost = session_cost([begin, *asked, pipeline, end])
+    assert cost is not None and cost.work_s == pytest.approx(90.0)
+
+
 def test_a_resumed_run_whose_parts_all_ended_costs_their_sum():
     begin, *asked, end = _rows(total=60.0)
     again = {"kind": "resume", "session": begin["session"], "environment": {}}
