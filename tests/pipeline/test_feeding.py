@@ -147,11 +147,11 @@ def test_the_stages_of_the_clock_add_up_to_the_whole():
     given = photos(8, (1500, 2000))
     shares = []
     for _ in range(5):  # what a busy machine does between two stages is in no stage
-        clock = StageClock(lambda: None)
+        clock, tried = StageClock(lambda: None), pipeline()
         start = time.perf_counter()
-        list(pipeline().run_serial(given, clock))
+        list(tried.run_serial(given, clock))
         shares.append(sum(clock.wall_s.values()) / (time.perf_counter() - start))
-    assert max(shares) <= 1 and max(shares) >= 0.95
+    assert max(shares) <= 1 and max(shares) >= 0.95, shares
     assert set(clock.wall_s) == set(STAGES) and clock.wall_s["decode"] > clock.wall_s["labels"]
 
 
