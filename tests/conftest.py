@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,16 +14,16 @@ def pytest_configure() -> None:
     os.environ.pop("PYTEST_XDIST_WORKER", None)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the real thing run where the real thing is.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `pytest -n 2`."""
+    from tests.helpers.scheduling import ByModule
 
-    With `pytest-xdist --dist loadgroup` the tests of a module share a process, and so their fixtures; those of the
-    modules that measure time name the group "timing", which makes them run one after another.
-    """
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+    return ByModule(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the real thing run where the real thing is."""
     if not torch.cuda.is_available():
         reason = pytest.mark.skip(reason=f"PyTorch {torch.__version__} sees no CUDA device here")
         for item in items:

@@ -15,7 +15,6 @@ from fixtures.gpu.nvml import PendingWatch
 from tests.helpers.faulty_backend import ROOT
 
 # It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
 
 HOLDER = """
 import sys, time

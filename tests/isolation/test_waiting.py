@@ -28,7 +28,6 @@ from fixtures.timing.sampler import SamplerSettings
 from tests.helpers.runs import ROOT, raw_options
 
 # It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
 
 LIMIT_S = 1.0
 

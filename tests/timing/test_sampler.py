@@ -9,7 +9,6 @@ import pytest
 from fixtures.timing.sampler import SamplerSettings, sample
 
 # It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
 
 
 class FakeHost:

@@ -21,7 +21,6 @@ from fixtures.timing.statistics import (
 )
 
 # It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
 
 
 def ar1(rng, n, phi, mean=100.0):
