@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from tests.helpers.embedded_job import EmbeddedJob
+from tests.helpers.embedded_job import embedded_job as make_embedded_job
+
 
 def pytest_configure() -> None:
     """Many tests run sessions of their own: no worker of pytest-xdist, as which pytest-benchmark would take them."""
@@ -34,8 +37,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def engine_cache(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """One engine cache for all tests that do not ask what is built, also those in other processes of pytest-xdist."""
-    own = tmp_path_factory.getbasetemp()
-    return (own.parent if hasattr(request.config, "workerinput") else own) / "engines"
+    return _of_all_processes(tmp_path_factory, request.config) / "engines"
+
+
+@pytest.fixture(scope="session")
+def embedded_job(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> EmbeddedJob:
+    """A whole run of the embedded suite, one for all tests."""
+    return make_embedded_job(_of_all_processes(tmp_path_factory, request.config) / "embedded-job")
+
+
+def _of_all_processes(factory: pytest.TempPathFactory, config: pytest.Config) -> Path:
+    """A folder of this session that the processes of pytest-xdist share."""
+    own = factory.getbasetemp()
+    return own.parent if hasattr(config, "workerinput") else own
 
 
 @pytest.fixture
