@@ -32,6 +32,8 @@ from tests.helpers.runs import COMMAND, raw_options, run_bench, run_here, write_
 QUICK = ("--suite", "embedded", "--measure-seconds", "0.2", "--batches", "1")
 CLIP = (*QUICK, "--models", "clip-image", "--backends", "pytorch,onnxruntime", "--precisions", "fp32,int8")
 
+# Two cells of the smallest network, for what is the run's own.
+TEXT = (*QUICK, "--models", "clip-text", "--backends", "onnxruntime", "--precisions", "fp32,int8")
 CLIP_RAN = tuple(f"clip-image-{engine}-b1" for engine in ENGINES)
 
 
@@ -206,7 +208,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_measured(cache: Path, tmp_p
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     done = run_bench(
-        *(*CLIP, "--measure-seconds", "1", "--engine-cache", str(cache), "--output", str(tmp_path)),
+        *(*TEXT, "--measure-seconds", "1", "--engine-cache", str(cache), "--output", str(tmp_path)),
         preexec_fn=limit_files,
     )
     assert done.returncode not in (0, 4)
@@ -253,7 +255,7 @@ def test_the_record_says_what_every_stage_cost(embedded_job: EmbeddedJob):
 
 
 def test_a_run_that_was_killed_goes_on_with_its_engines(cache: Path, tmp_path: Path):
-    options = (*CLIP, "--engine-cache", str(cache))
+    options = (*TEXT, "--engine-cache", str(cache))
     run = subprocess.Popen(
         [sys.executable, "-m", "pytest", *COMMAND, *options, "--output", str(tmp_path)],
         cwd=ROOT,
@@ -272,5 +274,5 @@ def test_a_run_that_was_killed_goes_on_with_its_engines(cache: Path, tmp_path: P
     assert done.returncode == 0, done.stdout + done.stderr
     assert ": building" not in done.stdout
     answers = _answers(tmp_path)
-    assert len(answers) == 10 and {row["outcome"] for row in answers.values()} == {"passed", "skipped"}
+    assert len(answers) == 6 and {row["outcome"] for row in answers.values()} == {"passed"}
     assert [row for row in read_rows(record) if row["kind"] == "case"][: len(before)] == before
