@@ -41,6 +41,7 @@ from reports.record.files import write_atomically
 from reports.record.machine import on_gpu
 from reports.record.schema import Row
 from reports.record.store import last_session
+from reports.record.tries import tries_of
 from reports.text import formatting
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -198,6 +199,7 @@ def render(
         pipelines=pipeline_section(reading.pipelines, reading.seen.pipelines),
         pipeline_cards=pipeline_cards(reading.pipelines),
         cost=session_cost(rows),
+        tries=tries_of(session),
         least=least,
         missing=formatting.MISSING,
     )
