@@ -91,7 +91,8 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[tuple[str, str
     """What the command finds of all of these and of PyTorch, in processes of its own; and what it printed."""
     folder = tmp_path_factory.mktemp("tries")
     kinds = {name: f"tests.doctor.test_tries:{name.title()}" for name in BROKEN if name != "toy"}
-    catalogue = kinds | {"toy": "tests.helpers.toy_backend:Toy"}
+    # One by a name that has a package, so that there is something to mend.
+    catalogue = kinds | {"toy": "tests.helpers.toy_backend:Toy", "onnxruntime": kinds["raises"]}
     (folder / "sitecustomize.py").write_text(SITE.format(root=str(ROOT), catalogue=catalogue))
     code = (
         "import sys; from fixtures.doctor import tries, command; tries.SECONDS_EACH = {'cpu': 20.0};"
@@ -133,6 +134,8 @@ def test_what_was_said_last_stands_with_what_failed(tried):
     assert "| the library says something" in said
     assert "libnvinfer.so.10" in raised.detail and raised.log_tail
     assert hung.detail == "no answer within 20 s: it was ended"
+    # pip mends what is broken, and nobody knows that of what takes long.
+    assert not hung.pip and found["onnxruntime", "fp32"].pip.startswith("pip install --force-reinstall onnxruntime")
     wrong, wide = found["zeros", "fp32"], found["wide", "fp16"]
     assert wrong.relative_error is not None and wrong.relative_error >= 1 and "are allowed" in wrong.detail
     assert wide.detail.startswith("asked for FP16, but of")
