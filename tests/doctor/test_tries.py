@@ -175,6 +175,16 @@ def test_the_small_networks_have_the_operators_of_the_large_ones_and_answer_to_t
         assert not set(map(id, assets.evaluation_items(model))) & set(map(id, assets.calibration_items(model)))
 
 
+def test_ultralytics_reads_the_small_detector_as_one_of_its_own(tmp_path: Path):
+    """Its backend writes the module that it is given as a checkpoint, and exports that."""
+    from ultralytics import YOLO
+
+    network = TryAssets().model("try-yolo").module().network
+    torch.save({"model": network, "train_args": {"imgsz": 64}}, tmp_path / "model.pt")
+    loaded = YOLO(str(tmp_path / "model.pt"))
+    assert loaded.task == "detect" and len(loaded.names) == 4
+
+
 def test_the_distance_is_a_share_of_what_depends_on_the_input():
     wanted = torch.tensor([[100.0, 1.0], [100.0, -1.0]])
     assert relative_error(wanted, wanted, 0) == 0
