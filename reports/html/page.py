@@ -43,6 +43,7 @@ from reports.record.files import write_atomically
 from reports.record.machine import on_gpu
 from reports.record.schema import Row
 from reports.record.store import last_session
+from reports.record.tries import tries_of
 from reports.text import formatting
 
 # How certain the accuracy is: a sign, so that nothing depends on colour, and a word.
@@ -185,6 +186,7 @@ def render(
             pipelines=pipeline_section(reading.pipelines, reading.seen.pipelines),
             pipeline_cards=pipeline_cards(reading.pipelines),
             cost=session_cost(rows),
+            tries=tries_of(session),
             least=least,
             missing=formatting.MISSING,
         )
