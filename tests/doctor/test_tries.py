@@ -95,7 +95,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[tuple[str, str
     catalogue = kinds | {"toy": "tests.helpers.toy_backend:Toy", "onnxruntime": kinds["raises"]}
     (folder / "sitecustomize.py").write_text(SITE.format(root=str(ROOT), catalogue=catalogue))
     code = (
-        "import sys; from fixtures.doctor import tries, command; tries.SECONDS_EACH = {'cpu': 20.0};"
+        "import sys; from fixtures.doctor import tries, command; tries.SECONDS_EACH = {'cpu': 12.0};"
         "tries.NETWORKS = tries.NETWORKS[1:2]; tries.SECONDS = {'cpu': 200.0};"
         "sys.exit(command.main(sys.argv[1:]))"
     )
