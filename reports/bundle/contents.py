@@ -1,0 +1,50 @@
+"""Which files make up the bundle of a case, and what they are called in it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reports.bundle.format import ENGINE, GRAPH, LABELS, PART, ULTRALYTICS, CaseName
+from reports.bundle.ultralytics import engine_header, header_bytes, metadata, suffix, write_onnx
+from reports.bundle.writing import Copied, Made
+from reports.record.results import ModelInterface
+
+# By which an engine file of Ultralytics is known in the engine cache.
+ULTRALYTICS_BACKEND = "ultralytics-engine"
+NAMES = {".plan": "model.plan", ".engine": "model.plan", ".onnx": "model.onnx"}
+GRAPH_NAME, LABELS_NAME = "graph.onnx", "labels.safetensors"
+
+
+def contents(
+    case: CaseName,
+    interface: ModelInterface,
+    at: str,
+    engine: Path,
+    engine_sha256: str,
+    parts: Sequence[str] = (),
+    graph: Path | None = None,
+    graph_sha256: str = "",
+    labels: Path | None = None,
+    labels_sha256: str = "",
+) -> list[Copied | Made]:
+    """The files of a bundle: the bare engine with its `parts`, the graph, the labels, and the file for `ultralytics.YOLO`.
+
+    The hashes are those of the record; `engine_sha256` is empty where engine and parts have been checked together.
+    """
+    files: list[Copied | Made] = []
+    own = case.backend == ULTRALYTICS_BACKEND
+    same = graph is not None and not parts and graph_sha256 == engine_sha256
+    roles = (ENGINE, GRAPH) if same else (ENGINE,)
+    offset = header_bytes(engine) if own else 0
+    files.append(Copied(NAMES[engine.suffix], roles, engine, engine_sha256, offset))
+    files += [Copied(name, (PART,), engine.parent / name) for name in parts]
+    if graph is not None and not same:
+        files.append(Copied(GRAPH_NAME, (GRAPH,), graph, graph_sha256))
+    if labels is not None:
+        files.append(Copied(LABELS_NAME, (LABELS,), labels, labels_sha256))
+    kind, entries = suffix(case, interface), metadata(case, interface, at) if interface.class_names else {}
+    if kind == ".engine":
+        # Of Ultralytics' own export too: one description for all that the benchmark ships.
+        files.append(Copied(f"yolo{kind}", (ULTRALYTICS,), engine, engine_sha256, offset, engine_header(entries)))
+    elif kind == ".onnx":
+        files.append(Made(f"yolo{kind}", (ULTRALYTICS,), lambda path: write_onnx(engine, path, entries)))
+    return files
