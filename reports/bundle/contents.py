@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reports.bundle.format import ENGINE, GRAPH, LABELS, PART, ULTRALYTICS, CaseName
+from reports.bundle.format import CaseName, Role
 from reports.bundle.ultralytics import engine_header, header_bytes, metadata, suffix, write_onnx
 from reports.bundle.writing import Copied, Made
 from reports.record.results import ModelInterface
@@ -26,25 +26,25 @@ def contents(
     labels: Path | None = None,
     labels_sha256: str = "",
 ) -> list[Copied | Made]:
-    """The files of a bundle: the bare engine with its `parts`, the graph, the labels, and the file for `ultralytics.YOLO`.
+    """The files of a bundle: the engine with its `parts`, the graph, the labels, and the file for `ultralytics.YOLO`.
 
     The hashes are those of the record; `engine_sha256` is empty where engine and parts have been checked together.
     """
     files: list[Copied | Made] = []
     own = case.backend == ULTRALYTICS_BACKEND
     same = graph is not None and not parts and graph_sha256 == engine_sha256
-    roles = (ENGINE, GRAPH) if same else (ENGINE,)
+    roles = (Role.ENGINE, Role.GRAPH) if same else (Role.ENGINE,)
     offset = header_bytes(engine) if own else 0
     files.append(Copied(NAMES[engine.suffix], roles, engine, engine_sha256, offset))
-    files += [Copied(name, (PART,), engine.parent / name) for name in parts]
+    files += [Copied(name, (Role.PART,), engine.parent / name) for name in parts]
     if graph is not None and not same:
-        files.append(Copied(GRAPH_NAME, (GRAPH,), graph, graph_sha256))
+        files.append(Copied(GRAPH_NAME, (Role.GRAPH,), graph, graph_sha256))
     if labels is not None:
-        files.append(Copied(LABELS_NAME, (LABELS,), labels, labels_sha256))
+        files.append(Copied(LABELS_NAME, (Role.LABELS,), labels, labels_sha256))
     kind, entries = suffix(case, interface), metadata(case, interface, at) if interface.class_names else {}
     if kind == ".engine":
         # Of Ultralytics' own export too: one description for all that the benchmark ships.
-        files.append(Copied(f"yolo{kind}", (ULTRALYTICS,), engine, engine_sha256, offset, engine_header(entries)))
+        files.append(Copied(f"yolo{kind}", (Role.ULTRALYTICS,), engine, engine_sha256, offset, engine_header(entries)))
     elif kind == ".onnx":
-        files.append(Made(f"yolo{kind}", (ULTRALYTICS,), lambda path: write_onnx(engine, path, entries)))
+        files.append(Made(f"yolo{kind}", (Role.ULTRALYTICS,), lambda path: write_onnx(engine, path, entries)))
     return files

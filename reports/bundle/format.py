@@ -1,6 +1,7 @@
 """`bundle.json` as frozen types. Read strictly: a bundle is used or refused, there is no half of one."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,12 +12,18 @@ from reports.record.schema import reaches
 FORMAT = 1
 DESCRIPTION, README, SUMS = "bundle.json", "README.md", "SHA256SUMS"
 
-# What a file of a bundle is for. One file may be several: ONNX Runtime's engine is the graph itself.
-ENGINE, PART, GRAPH, ULTRALYTICS, LABELS = "engine", "part of the engine", "graph", "ultralytics", "labels"
-Role = Literal["engine", "part of the engine", "graph", "ultralytics", "labels"]
-
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Role(StrEnum):
+    """What a file of a bundle is for. One file may be several: ONNX Runtime's engine is the graph itself."""
+
+    ENGINE = "engine"
+    PART = "part of the engine"
+    GRAPH = "graph"
+    ULTRALYTICS = "ultralytics"
+    LABELS = "labels"
 
 
 class BundledFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,7 +100,7 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether the engine keeps `1 - tolerance` of the baseline's figures, and whether their whole intervals do."""
 
-    tolerance: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+    tolerance: Annotated[float, msgspec.Meta(ge=0, lt=1)]
     passed: bool
     certain: bool
 

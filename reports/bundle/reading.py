@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from reports.bundle.format import DESCRIPTION, ENGINE, FORMAT, PART, README, SUMS, Bundle, Role
+from reports.bundle.format import DESCRIPTION, FORMAT, README, SUMS, Bundle, Role
 from reports.errors import ReportError
 from reports.record.hashing import content_sha256, file_sha256
 
@@ -39,14 +39,14 @@ class OpenBundle:
     @property
     def engine(self) -> Path:
         """Where the engine lies: `read_bundle` refuses a bundle without one."""
-        path = self.path(ENGINE)
+        path = self.path(Role.ENGINE)
         assert path is not None
         return path
 
     @property
     def engine_sha256(self) -> str:
         """Of the engine with its parts, as the record has it."""
-        parts = [self.folder / each.path for each in self.bundle.files if PART in each.roles]
+        parts = [self.folder / each.path for each in self.bundle.files if Role.PART in each.roles]
         return content_sha256(self.engine, parts)
 
     @property
@@ -67,6 +67,11 @@ def read_bundle(folder: Path) -> OpenBundle:
             raise ReportError(f"{path} has {size} bytes, and {DESCRIPTION} says {each.size_bytes}", hint=AGAIN)
         if file_sha256(path) != each.sha256:
             raise ReportError(f"{path} has changed: its SHA-256 is not that of {DESCRIPTION}", hint=AGAIN)
+    if unnamed := _unnamed(folder, bundle):
+        raise ReportError(
+            f"{folder} holds {unnamed}, which {DESCRIPTION} does not name",
+            hint="an engine may read what lies beside it: take it away, or copy the bundle again",
+        )
     sums = confined(folder, SUMS)
     if sums.stat().st_size > LARGEST_DESCRIPTION or sums.read_bytes() != checksums(folder, bundle):
         raise ReportError(f"{folder}: {README}, {DESCRIPTION} or {SUMS} has changed: the sums do not agree", hint=AGAIN)
@@ -126,7 +131,7 @@ def _check(bundle: Bundle, folder: Path) -> None:
         ("it names a file twice", len({path.lower() for path in paths}) < len(paths)),
         ("it names too many files", len(paths) > MOST_FILES),
         ("it names its own description", not _apart(paths)),
-        ("it has no engine, or several", sum(ENGINE in each.roles for each in bundle.files) != 1),
+        ("it has no engine, or several", sum(Role.ENGINE in each.roles for each in bundle.files) != 1),
         (
             f"its input has the shape {shape}",
             not 1 <= len(shape) <= 3 or not all(1 <= n <= LARGEST_SIDE for n in shape),
@@ -135,6 +140,13 @@ def _check(bundle: Bundle, folder: Path) -> None:
     for what, wrong in faults:
         if wrong:
             raise ReportError(f"{folder / DESCRIPTION}: {what}", hint=AGAIN)
+
+
+def _unnamed(folder: Path, bundle: Bundle) -> str:
+    """The first file of the folder that no name stands for, hidden ones apart; empty where there is none."""
+    known = {each.path for each in bundle.files} | {DESCRIPTION, README, SUMS}
+    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir())
+    return next((name for name in found if name not in known and not name.rpartition("/")[2].startswith(".")), "")
 
 
 def _apart(paths: Iterable[str]) -> bool:

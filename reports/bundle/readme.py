@@ -1,14 +1,14 @@
 """The README of a bundle: what it is, what was measured, and the lines that load it."""
 
-from reports.bundle.format import ENGINE, GRAPH, LABELS, PART, SUMS, ULTRALYTICS, Bundle
+from reports.bundle.format import SUMS, Bundle, Role
 from reports.record.results import CENTRE_CROP, DETECTOR, IMAGE_TOWER, LETTERBOX, STRETCH, Metric
 
 MEANINGS = {
-    ENGINE: "the engine that was measured",
-    PART: "belongs to the engine",
-    GRAPH: "the ONNX graph that it was built from, precision and calibration in it",
-    ULTRALYTICS: "the same with the metadata that `ultralytics.YOLO` reads",
-    LABELS: "what scenes are called: prompts, and their text embeddings by PyTorch FP32",
+    Role.ENGINE: "the engine that was measured",
+    Role.PART: "belongs to the engine",
+    Role.GRAPH: "the ONNX graph that it was built from, precision and calibration in it",
+    Role.ULTRALYTICS: "the same with the metadata that `ultralytics.YOLO` reads",
+    Role.LABELS: "what scenes are called: prompts, and their text embeddings by PyTorch FP32",
 }
 RESIZED = {
     LETTERBOX: "resized to fit, padded with grey 114 to the middle (letterbox)",
@@ -72,7 +72,7 @@ def _files(bundle: Bundle) -> str:
 
 def _loading(bundle: Bundle) -> str:
     parts = ["## Load it", "", *_inputs(bundle)]
-    if yolo := bundle.file(ULTRALYTICS):
+    if yolo := bundle.file(Role.ULTRALYTICS):
         batch = f", batch={bundle.case.batch}" if bundle.case.batch > 1 else ""
         parts += ["With Ultralytics:", *_code(
             "from ultralytics import YOLO",
@@ -83,10 +83,10 @@ def _loading(bundle: Bundle) -> str:
         )]  # fmt: skip
         if batch and not bundle.case.dynamic_batch:
             parts += [f"A call takes {bundle.case.batch} photos, no fewer: fill the last one up.", ""]
-    engine = bundle.file(ENGINE)
+    engine = bundle.file(Role.ENGINE)
     assert engine is not None
     parts += ["Bare:", *_code(*_bare(bundle, engine.path))]
-    if labels := bundle.file(LABELS):
+    if labels := bundle.file(Role.LABELS):
         parts += ["What a photo shows is the label of the highest cosine:", *_code(
             "import json",
             "",

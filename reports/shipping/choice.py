@@ -10,7 +10,9 @@ from reports.analysis.recommendation import TIE, choose, comparable, may_ship
 from reports.errors import ReportError
 from reports.text.formatting import significant
 
-_IN_PYTORCH = "it runs in PyTorch from the checkpoint and its package's code, and a bundle holds neither: a checkpoint is a pickle"
+_IN_PYTORCH = (
+    "it is a checkpoint and its package's code in PyTorch; a bundle holds neither, as a checkpoint is a pickle"
+)
 _COMPILED = "what torch.compile makes belongs to the process and the machine that compiled it"
 # Backends whose engine is a file that runs without this project and without PyTorch's code, and for the others why not.
 SHIPPED = (
