@@ -81,5 +81,7 @@ def write_onnx(graph: Path, target: Path, entries: dict[str, Any]) -> None:
     model = onnx.load(graph, load_external_data=False)
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].ClearField("dim_param")
+    # What was inferred of the tensors between them has the name as well.
+    del model.graph.value_info[:]
     onnx.helper.set_model_props(model, {name: str(entry) for name, entry in entries.items()})
     onnx.save(model, target)
