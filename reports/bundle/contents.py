@@ -10,7 +10,7 @@ from reports.record.results import ModelInterface
 
 # By which an engine file of Ultralytics is known in the engine cache.
 ULTRALYTICS_BACKEND = "ultralytics-engine"
-NAMES = {".plan": "model.plan", ".engine": "model.plan", ".onnx": "model.onnx"}
+NAMES = {".plan": "model.plan", ".onnx": "model.onnx"}
 GRAPH_NAME, LABELS_NAME = "graph.onnx", "labels.safetensors"
 
 
@@ -31,11 +31,15 @@ def contents(
     The hashes are those of the record; `engine_sha256` is empty where engine and parts have been checked together.
     """
     files: list[Copied | Made] = []
-    own = case.backend == ULTRALYTICS_BACKEND
     same = graph is not None and not parts and graph_sha256 == engine_sha256
     roles = (Role.ENGINE, Role.GRAPH) if same else (Role.ENGINE,)
-    offset = header_bytes(engine) if own else 0
-    files.append(Copied(NAMES[engine.suffix], roles, engine, engine_sha256, offset))
+    if case.backend == ULTRALYTICS_BACKEND:
+        # Its loader wants the description before the plan, which Ultralytics itself wrote.
+        offset = header_bytes(engine)
+        files.append(Copied("yolo.engine", (Role.ENGINE, Role.ULTRALYTICS), engine, engine_sha256))
+        files.append(Copied("model.plan", (Role.PLAN,), engine, engine_sha256, offset))
+        return files
+    files.append(Copied(NAMES[engine.suffix], roles, engine, engine_sha256))
     files += [Copied(name, (Role.PART,), engine.parent / name) for name in parts]
     if graph is not None and not same:
         files.append(Copied(GRAPH_NAME, (Role.GRAPH,), graph, graph_sha256))
@@ -43,8 +47,7 @@ def contents(
         files.append(Copied(LABELS_NAME, (Role.LABELS,), labels, labels_sha256))
     kind, entries = suffix(case, interface), metadata(case, interface, at) if interface.class_names else {}
     if kind == ".engine":
-        # Of Ultralytics' own export too: one description for all that the benchmark ships.
-        files.append(Copied(f"yolo{kind}", (Role.ULTRALYTICS,), engine, engine_sha256, offset, engine_header(entries)))
+        files.append(Copied(f"yolo{kind}", (Role.ULTRALYTICS,), engine, engine_sha256, prefix=engine_header(entries)))
     elif kind == ".onnx":
         files.append(Made(f"yolo{kind}", (Role.ULTRALYTICS,), lambda path: write_onnx(engine, path, entries)))
     return files

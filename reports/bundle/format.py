@@ -12,7 +12,12 @@ from reports.record.schema import reaches
 FORMAT = 1
 DESCRIPTION, README, SUMS = "bundle.json", "README.md", "SHA256SUMS"
 
-Text = Annotated[str, msgspec.Meta(max_length=2000)]
+# Nothing that a terminal would take for an order to itself.
+Text = Annotated[str, msgspec.Meta(max_length=2000, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+# Files are called after it.
+ModelName = Annotated[
+    str, msgspec.Meta(max_length=200, pattern=r"^[^/\\.\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$")
+]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -21,6 +26,7 @@ class Role(StrEnum):
 
     ENGINE = "engine"
     PART = "part of the engine"
+    PLAN = "bare plan"
     GRAPH = "graph"
     ULTRALYTICS = "ultralytics"
     LABELS = "labels"
@@ -38,7 +44,7 @@ class BundledFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class CaseName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The case of the matrix that the engine is of. `dynamic_batch`: it takes other batches as well."""
 
-    model: Text
+    model: ModelName
     task: Literal["detection", "zero-shot"]
     backend: Text
     precision: Text

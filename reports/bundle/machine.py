@@ -44,7 +44,7 @@ def misfits(bundle: Bundle, here: Machine, built_with: Mapping[str, Any]) -> tup
         was, now = bundle.built_with.get(name), built_with.get(name)
         if was != now:
             found.append(f"it was built with {name} {_value(was)}, and here is {_value(now)}")
-    return tuple(found)
+    return tuple(map(_printable, found))
 
 
 def _device(machine: Machine) -> str:
@@ -57,6 +57,11 @@ def _gpu(machine: Machine) -> str:
 
 def _cpu(machine: Machine) -> str:
     return f"{machine.cpu or 'a CPU without a name'} with {machine.cores} cores"
+
+
+def _printable(sentence: str) -> str:
+    """Names and values of `built_with` are texts of any kind."""
+    return "".join(each if each.isprintable() else "?" for each in sentence)
 
 
 def _value(value: Any) -> str:

@@ -6,6 +6,7 @@ from reports.record.results import CENTRE_CROP, DETECTOR, IMAGE_TOWER, LETTERBOX
 MEANINGS = {
     Role.ENGINE: "the engine that was measured",
     Role.PART: "belongs to the engine",
+    Role.PLAN: "the TensorRT plan alone, for trtexec, Triton and TensorRT's own runtime",
     Role.GRAPH: "the ONNX graph that it was built from, precision and calibration in it",
     Role.ULTRALYTICS: "the same with the metadata that `ultralytics.YOLO` reads",
     Role.LABELS: "what scenes are called: prompts, and their text embeddings by PyTorch FP32",
@@ -83,7 +84,7 @@ def _loading(bundle: Bundle) -> str:
         )]  # fmt: skip
         if batch and not bundle.case.dynamic_batch:
             parts += [f"A call takes {bundle.case.batch} photos, no fewer: fill the last one up.", ""]
-    engine = bundle.file(Role.ENGINE)
+    engine = bundle.file(Role.PLAN) or bundle.file(Role.ENGINE)
     assert engine is not None
     parts += ["Bare:", *_code(*_bare(bundle, engine.path))]
     if labels := bundle.file(Role.LABELS):

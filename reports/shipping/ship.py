@@ -123,7 +123,7 @@ def _describe(session: Row, settings: Settings, choice: Choice, files: tuple[Bun
         origin=Origin(
             session=str(session["session"]),
             at=str(session["at"]),
-            advice=choice.advice,
+            advice=" ".join(choice.advice.split()),
             suite=str(session["suite"].get("name", "")),
             weights=weights.name,
             weights_sha256=weights.sha256 or "",

@@ -44,7 +44,7 @@ SECONDS = 0.1
 
 
 @pytest.fixture(scope="session")
-def few_images() -> Iterator[None]:
+def _few_images() -> Iterator[None]:
     """An embedded suite of some tens of images."""
     detection, zero_shot = partial(dataset.detection_set, 8, 32), partial(dataset.zero_shot_set, 32, 64)
     with pytest.MonkeyPatch.context() as patch:
@@ -61,7 +61,7 @@ def plan(engine_cache: Path) -> RunPlan:
 
 
 @pytest.fixture(scope="session")
-def workbench(plan: RunPlan, few_images: None) -> Workbench:
+def workbench(plan: RunPlan, _few_images: None) -> Workbench:
     return open_workbench(plan.options, plan.suite, say_nothing)
 
 
@@ -106,27 +106,31 @@ def copied(shipped: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Pa
 
 
 @pytest.fixture
-def here(workbench: Workbench, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The command measures in this process, with what the run has worked out; what it was asked for."""
-    asked: list[str] = []
+def measured() -> list[str]:
+    """What the command measured, by the names of its processes."""
+    return []
+
+
+@pytest.fixture
+def _here(workbench: Workbench, measured: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command measures in this process, with what the run has worked out."""
 
     class ThisProcess:
         def __init__(self, options: Options, *_: Any) -> None:
             self.options = options
 
         def call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-            asked.append(name)
+            measured.append(name)
             return function(workbench, *arguments)
 
         def close(self) -> None:
             pass
 
     monkeypatch.setattr(command, "WorkerPool", ThisProcess)
-    return asked
 
 
 @pytest.fixture
-def verify(here: list[str], engine_cache: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+def verify(_here: None, engine_cache: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     """The command's exit status and all that it says."""
 
     def call(folder: Path, *more: str) -> tuple[int, str]:

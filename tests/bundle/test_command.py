@@ -38,7 +38,7 @@ def test_a_bundle_reproduces_its_accuracy_exactly_and_its_speed(shipped: Give, v
     assert f"speed: {bundle.speed.images_per_second:.1f} img/s" in said and "up to 90 % slower is allowed" in said
 
 
-def test_a_flipped_byte_is_refused_before_anything_is_loaded(copied: Give, verify: Verify, here: list[str]):
+def test_a_flipped_byte_is_refused_before_anything_is_loaded(copied: Give, verify: Verify, measured: list[str]):
     folder = copied("clip-image")
     for name in sorted(path.name for path in folder.iterdir()):
         path = folder / name
@@ -48,11 +48,11 @@ def test_a_flipped_byte_is_refused_before_anything_is_loaded(copied: Give, verif
             status, said = verify(folder)
             assert status == NOT_RUN and "error: " in said, f"{name}, byte {place}: {said}"
         path.write_bytes(before)
-    assert not here
+    assert not measured
     assert verify(folder, *SLOW)[0] == HOLDS
 
 
-def test_another_machine_or_version_is_refused_with_a_sentence_each(copied: Give, verify: Verify, here: list[str]):
+def test_another_machine_or_version_is_refused_with_a_sentence_each(copied: Give, verify: Verify, measured: list[str]):
     folder = copied("clip-text")
     bundle = read(folder)
     gpu = Machine(device="cuda", gpu="NVIDIA H200", compute_capability="9.0", driver="580.65")
@@ -68,7 +68,7 @@ def test_another_machine_or_version_is_refused_with_a_sentence_each(copied: Give
         assert status == NOT_RUN and told in said, said
         if "machine" not in fields or fields["machine"] is not gpu:
             assert "--rebuild builds, times and judges it here" in said
-    assert not here
+    assert not measured
 
 
 def test_other_weights_and_other_data_are_refused(copied: Give, verify: Verify):
@@ -96,9 +96,7 @@ def test_a_bundle_that_boasts_fails(copied: Give, verify: Verify):
 
 
 @pytest.mark.parametrize("model", ["yolov8n", "clip-image"])
-def test_for_another_machine_it_is_built_again_judged_and_written(
-    copied: Give, verify: Verify, tmp_path: Path, model: str
-):
+def test_for_another_machine_it_is_built_again_judged_and_written(copied: Give, verify: Verify, model: str):
     folder = copied(model)
     bundle = read(folder)
     there = msgspec.structs.replace(bundle.machine, cpu="Other CPU")
@@ -131,7 +129,7 @@ def test_a_graph_that_was_exchanged_is_found_by_its_answers(copied: Give, verify
     assert not folder.with_name("clip-text-rebuilt").exists()
 
 
-def test_without_a_graph_nothing_is_built(copied: Give, verify: Verify, here: list[str]):
+def test_without_a_graph_nothing_is_built(copied: Give, verify: Verify, measured: list[str]):
     folder = copied("clip-text")
     bundle = read(folder)
     files = tuple(
@@ -139,7 +137,7 @@ def test_without_a_graph_nothing_is_built(copied: Give, verify: Verify, here: li
         for each in bundle.files
     )
     status, said = verify(changed(folder, files=files), "--rebuild")
-    assert status == NOT_RUN and "has no graph to build from" in said and not here
+    assert status == NOT_RUN and "has no graph to build from" in said and not measured
 
 
 def test_what_is_no_bundle_is_refused(tmp_path: Path, verify: Verify):

@@ -48,6 +48,9 @@ def test_a_shipped_bundle_is_read(shipped: Give):
         (lambda content: content.pop("gate"), "missing required field `gate`"),
         (lambda content: content.update(hook="rm -rf /"), "unknown field `hook`"),
         (lambda content: content["case"].update(batch="8"), "Expected `int`, got `str`"),
+        (lambda content: content["case"].update(model="../../home/me/.ssh"), "matching regex"),
+        (lambda content: content["case"].update(model=".."), "matching regex"),
+        (lambda content: content["origin"].update(advice="\x1b]0;title\x07"), "matching regex"),
         (lambda content: content["case"].update(batch=1 << 40), "Expected `int` <= 1024"),
         (lambda content: content["files"][0].update(sha256="ab"), "matching regex"),
         (lambda content: content["files"][0].update(roles=["script"]), "Invalid enum value 'script'"),
@@ -190,6 +193,7 @@ def test_of_a_gpu_the_architecture_the_driver_and_every_version_count(shipped: G
         (turing, built, "was built for NVIDIA H200 (compute capability 9.0), and this machine has NVIDIA GeForce RTX"),
         (msgspec.structs.replace(h200, compute_capability="9.1"), built, "(compute capability 9.1)"),
         (msgspec.structs.replace(h200, driver="550.1"), built, "driver 580.65.06, and here is 550.1"),
+        (h200, {**built, "\x1b[2J": "\r"}, "it was built with ?[2J none, and here is ?"),
         (h200, {**built, "tensorrt": "10.4.0"}, "it was built with tensorrt 10.3.0, and here is 10.4.0"),
         (bundle.machine, built, "the engine is for a GPU (NVIDIA H200), and is to run on the CPU"),
     ):

@@ -31,7 +31,7 @@ YOLO = ModelInterface(
 
 
 def test_ultralytics_predicts_the_same_boxes(shipped: Callable[[str], Path], workbench: Workbench):
-    from ultralytics import YOLO as Ultralytics
+    import ultralytics
 
     folder = shipped("yolov8n")
     model, engine = workbench.sources.yolo, OrtEngine(open_session(folder / "model.onnx"))
@@ -39,7 +39,7 @@ def test_ultralytics_predicts_the_same_boxes(shipped: Callable[[str], Path], wor
     images = [workbench.sources.detection.evaluation[place] for place in range(IMAGES)]
     # Of other shapes than the network's too: what a photo is.
     images = [image if place % 2 else np.ascontiguousarray(image[: 150 + place]) for place, image in enumerate(images)]
-    yolo = Ultralytics(str(folder / "yolo.onnx"), task="detect")
+    yolo = ultralytics.YOLO(str(folder / "yolo.onnx"), task="detect")
     boxes = 0
     for image in images:
         (own,) = model.detections(engine(model.prepare([image])), [image.shape[:2]])
