@@ -39,9 +39,7 @@ def _head(bundle: Bundle) -> str:
         else f"{machine.cpu}, {machine.cores} cores"
     )
     batch = f"{case.batch}, others too" if case.dynamic_batch else f"{case.batch} exactly"
-    with_ = ", ".join(
-        f"{name} {value}" for name, value in bundle.built_with.items() if isinstance(value, str) and value
-    )
+    with_ = ", ".join(f"{name} {value}" for name, value in bundle.built_with.items() if value not in ("", None))
     rows = {
         "engine": f"{case.backend}, {case.precision.upper()}, batch {batch}",
         "measured on": where,
