@@ -133,7 +133,7 @@ def test_what_was_said_last_stands_with_what_failed(tried):
     assert "SIGABRT" in crashed.detail and "the library says something" in " ".join(crashed.log_tail)
     assert "| the library says something" in said
     assert "libnvinfer.so.10" in raised.detail and raised.log_tail
-    assert hung.detail == "no answer within 20 s: it was ended"
+    assert hung.detail == "no answer within 12 s: it was ended"
     # pip mends what is broken, and nobody knows that of what takes long.
     assert not hung.pip and found["onnxruntime", "fp32"].pip.startswith("pip install --force-reinstall onnxruntime")
     wrong, wide = found["zeros", "fp32"], found["wide", "fp16"]
