@@ -138,6 +138,21 @@ class ServingSummary:
     outcomes: Mapping[str, str]
     reasons: Mapping[str, str]
 
+    @property
+    def attempted(self) -> bool:
+        """Whether anything was tried."""
+        return any(outcome != "skipped" for outcome in self.outcomes.values())
+
+    @property
+    def failed(self) -> bool:
+        """Whether its answers failed."""
+        return "failed" in self.outcomes.values()
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a stage of it ended in an error, and none failed."""
+        return "error" in self.outcomes.values() and not self.failed
+
 
 def read_serving(rows: Iterable[Mapping[str, Any]]) -> list[ServingSummary]:
     """The served models of a session's rows in the order in which they were first met; other rows are passed over."""
