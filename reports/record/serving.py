@@ -6,7 +6,7 @@ their own, so that no reader of cases meets them. Units are in the names; None a
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -99,7 +99,7 @@ class ServingAccuracy(Result, frozen=True, kw_only=True):
         return () if self.scoring_seconds is None else (self.scoring_seconds,)
 
 
-SERVING_RESULTS: Mapping[str, type[Result]] = {kind.STAGE: kind for kind in (ServingSpeed, ServingAccuracy)}
+Kind = TypeVar("Kind", bound=Result)
 
 
 class ServingName(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,19 +162,20 @@ def read_serving(rows: Iterable[Mapping[str, Any]]) -> list[ServingSummary]:
             latest.setdefault(str(row["serving"].get("id")), {})[row["question"]] = row
     summaries = []
     for stages in latest.values():
-        typed = {
-            stage: read_tolerantly(SERVING_RESULTS[stage], row["values"], [])
-            for stage, row in stages.items()
-            if stage in SERVING_RESULTS and row["values"]
-        }
-        speed, accuracy = typed.get("speed"), typed.get("accuracy")
+        speed, accuracy = _values(ServingSpeed, stages), _values(ServingAccuracy, stages)
         summaries.append(
             ServingSummary(
                 read_tolerantly(ServingName, next(iter(stages.values()))["serving"], []),
-                speed if isinstance(speed, ServingSpeed) and speed.loads else None,
-                accuracy if isinstance(accuracy, ServingAccuracy) else None,
+                speed if speed is not None and speed.loads else None,
+                accuracy,
                 {stage: str(row["outcome"]) for stage, row in stages.items()},
                 {stage: str(row["reason"]) for stage, row in stages.items() if row.get("reason")},
             )
         )
     return summaries
+
+
+def _values(kind: type[Kind], stages: Mapping[str, Mapping[str, Any]]) -> Kind | None:
+    """The values of this kind's stage; None where it has none."""
+    row = stages.get(kind.STAGE)
+    return read_tolerantly(kind, row["values"], []) if row and row["values"] else None
