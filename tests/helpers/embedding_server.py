@@ -70,6 +70,8 @@ class Service:
     fault: Callable[[int], str]
     key: str = ""
     slow_s: float = 0.3
+    distort: Callable[[np.ndarray, list[str]], np.ndarray] | None = None
+    """What becomes of the embeddings of a request before they are sent: a service that is wrong without a fault."""
     requests: int = 0
     answered: list[str] = field(default_factory=list)
     """Every input that was embedded and sent back whole."""
@@ -80,9 +82,12 @@ class Service:
 
 @contextmanager
 def embedding_server(
-    fault: Callable[[int], str] = lambda _: "", key: str = "", slow_s: float = 0.3
+    fault: Callable[[int], str] = lambda _: "",
+    key: str = "",
+    slow_s: float = 0.3,
+    distort: Callable[[np.ndarray, list[str]], np.ndarray] | None = None,
 ) -> Iterator[Service]:
-    service = Service(fault, key, slow_s)
+    service = Service(fault, key, slow_s, distort)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"service": service}))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -138,6 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(int(fault[:3]), {"detail": f"told to: {fault}"}, headers)
             return
         rows = embeddings(inputs)
+        if self.service.distort is not None:
+            rows = self.service.distort(rows, inputs)
         if fault == "wrong dimension":
             rows = rows[:, :-1]
         elif fault == "a NaN":
