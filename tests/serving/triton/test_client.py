@@ -32,6 +32,7 @@ def answer(of: np.ndarray) -> np.ndarray:
 def test_a_server_tells_its_models_and_their_tensors(client: TritonClient) -> None:
     info = client.describe("toy")
 
+    assert client.name() == "triton 2.51.0"
     assert client.models() == ("toy",) and client.max_batch("toy") == 8
     assert [(each.name, each.datatype, each.shape) for each in (*info.inputs, *info.outputs)] == [
         ("x", "FP32", (-1, 3, 4)),
