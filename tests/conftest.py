@@ -3,9 +3,13 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from tests.helpers.embedded_job import EmbeddedJob
+from tests.helpers.embedded_job import embedded_job as make_embedded_job
 
 
 def pytest_configure() -> None:
@@ -13,16 +17,16 @@ def pytest_configure() -> None:
     os.environ.pop("PYTEST_XDIST_WORKER", None)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the real thing run where the real thing is.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `pytest -n 2`."""
+    from tests.helpers.scheduling import ByModule
 
-    With `pytest-xdist --dist loadgroup` the tests of a module share a process, and so their fixtures; those of the
-    modules that measure time name the group "timing", which makes them run one after another.
-    """
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+    return ByModule(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the real thing run where the real thing is."""
     if not torch.cuda.is_available():
         reason = pytest.mark.skip(reason=f"PyTorch {torch.__version__} sees no CUDA device here")
         for item in items:
@@ -33,8 +37,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def engine_cache(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """One engine cache for all tests that do not ask what is built, also those in other processes of pytest-xdist."""
-    own = tmp_path_factory.getbasetemp()
-    return (own.parent if hasattr(request.config, "workerinput") else own) / "engines"
+    return _of_all_processes(tmp_path_factory, request.config) / "engines"
+
+
+@pytest.fixture(scope="session")
+def embedded_job(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> EmbeddedJob:
+    """A whole run of the embedded suite, one for all tests."""
+    return make_embedded_job(_of_all_processes(tmp_path_factory, request.config) / "embedded-job")
+
+
+def _of_all_processes(factory: pytest.TempPathFactory, config: pytest.Config) -> Path:
+    """A folder of this session that the processes of pytest-xdist share."""
+    own = factory.getbasetemp()
+    return own.parent if hasattr(config, "workerinput") else own
 
 
 @pytest.fixture

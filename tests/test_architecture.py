@@ -54,7 +54,7 @@ def copy_of_the_code(tmp_path: Path) -> Path:
         ("", "", ""),
         ("fixtures/models/base.py", "import fixtures.backends.base", "A case travels forward"),
         ("fixtures/runner/stages.py", "def late():\n    import fixtures.isolation.pool", "A case travels forward"),
-        ("reports/record/store.py", "import reports.text.formatting", "A record becomes findings"),
+        ("reports/record/merge.py", "import reports.text.formatting", "A record becomes findings"),
         ("reports/analysis/cases.py", "import fixtures.plan.matrix", "Reports are made from the record alone"),
         ("fixtures/backends/base.py", "import pytest", "The plugin alone knows pytest"),
         ("fixtures/runner/stages.py", "import reports.analysis.cases", "The plugin alone knows pytest"),

@@ -88,6 +88,9 @@ def test_the_night_runs_on_the_card_alone_and_never_for_a_stranger():
 def test_the_doctor_speaks_before_the_engines_are_built():
     doctor = next(step for step in STEPS if "fixtures.doctor" in step.get("run", ""))
     assert STEPS.index(doctor) < STEPS.index(RUN_KEY)
+    # It tries what it names, and the file is uploaded with the report and shown on its page.
+    assert '--try --output "$TRIES"' in doctor["run"] and '--tries "$TRIES"' in RUN_KEY["run"]
+    assert NIGHT["env"]["TRIES"].startswith(f"{UPLOAD['with']['path']}/")
 
 
 def test_report_and_summary_come_after_a_failure_too():
@@ -131,6 +134,7 @@ def run(step: dict[str, Any], runner: Path, *, status: int = 0, **more: str) -> 
         "STATUS": str(status),
         "KEPT": str(runner / "kept"),
         "REPORT": str(Path(ROWS_FILE).parent),
+        "TRIES": "reports/runs/tries.json",
         "GITHUB_STEP_SUMMARY": str(runner / "summary.md"),
         **more,
     }
@@ -159,6 +163,7 @@ def test_what_someone_types_goes_to_pytest_and_not_to_the_shell(runner: Path, ty
     # The night's own come last: the later steps look for the record where these say.
     report = str(Path(ROWS_FILE).parent)
     kept = ["--engine-cache", f"{runner}/kept/engines", "--history", f"{runner}/kept/history"]
+    kept += ["--tries", "reports/runs/tries.json"]
     assert asked[6 + len(more) :] == [*kept, "--output", report, f"--junitxml={report}/junit.xml"]
 
 

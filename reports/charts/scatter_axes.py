@@ -14,8 +14,9 @@ from reports.charts.svg import line, text
 from reports.record.results import Ratio
 
 WIDTH, HEIGHT = 430, 320
-PLOT = Box(left=56, top=16, right=WIDTH - 14, bottom=HEIGHT - 46)
 TICK_PX = 38  # the width of `1.25×` and a space
+# A tick may stand on either edge, and its word is centred on it.
+PLOT = Box(left=56, top=16, right=WIDTH - TICK_PX / 2, bottom=HEIGHT - 46)
 # Below this ratio an engine is broken, not a little worse. One broken engine must not squeeze the scale on
 # which all others differ by tenths of a percent: it stands on the lower edge, with its ratio in words.
 FLOOR = 0.90

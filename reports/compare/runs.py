@@ -6,9 +6,10 @@ Two runs, even an hour apart, differ by drift; `DRIFT` says so wherever the comp
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.phrases import describe_cases
@@ -17,6 +18,7 @@ from reports.compare.compatibility import as_equal_runs, changes, one_machine, o
 from reports.errors import ReportError
 from reports.findings.base import Code, Finding, ids
 from reports.history.session_regressions import FIGURES
+from reports.html.templating import make_environment
 from reports.record.files import write_atomically
 from reports.record.ratio import speed_ratio
 from reports.record.results import Ratio
@@ -25,7 +27,6 @@ from reports.record.store import last_session
 from reports.text import formatting
 from reports.text.formatting import first_line
 
-TEMPLATES = Path(__file__).parent.parent / "html" / "templates"
 FASTER, SLOWER, SAME, UNCLEAR, NOT_TIMED = "faster", "slower", "same", "unclear", "not timed"
 NOT_ASKED = "not asked"
 # What matters between two nights matters between two runs.
@@ -153,25 +154,14 @@ def told(found: SideBySide) -> list[Finding]:
     return findings if found.pairs else [*nothing, *findings]
 
 
+@cache
+def _environment() -> Environment:
+    return make_environment(kept=kept, points=points)
+
+
 def render(found: SideBySide) -> str:
     """The comparison as one page that needs nothing else; all text of the records is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for helper in (
-        formatting.significant,
-        formatting.times,
-        formatting.times_interval,
-        formatting.size,
-        formatting.pluralize,
-    ):
-        environment.filters[helper.__name__] = helper
-    environment.filters |= {"kept": kept, "points": points}
-    template = environment.get_template("side_by_side.html.j2")
+    template = _environment().get_template("side_by_side.html.j2")
     only = (("A", found.only_before), ("B", found.only_after))
     return template.render(found=found, findings=told(found), only=only, drift=DRIFT, missing=formatting.MISSING)
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from reports.analysis import answer, certainty
@@ -38,13 +39,14 @@ from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
 from reports.html.pipeline_section import pipeline_cards, pipeline_section
 from reports.html.serving_section import serving_section
+from reports.html.templating import make_environment
 from reports.record.files import write_atomically
 from reports.record.machine import on_gpu
 from reports.record.schema import Row
 from reports.record.store import last_session
+from reports.record.tries import tries_of
 from reports.text import formatting
 
-TEMPLATES = Path(__file__).parent / "templates"
 # How certain the accuracy is: a sign, so that nothing depends on colour, and a word.
 MARKS = {
     certainty.CERTAIN: ("✓", "accuracy certain"),
@@ -107,6 +109,22 @@ def as_data(rows: Sequence[Row], reading: Reading | None = None, table: pd.DataF
     }
 
 
+@cache
+def _environment() -> Environment:
+    return make_environment(
+        layers_text,
+        size_ratio,
+        gpu_figures,
+        cause,
+        case_seconds,
+        engine_name,
+        shade,
+        in_words,
+        caveats,
+        headings=_headings,
+    )
+
+
 def render(
     rows: Sequence[Row],
     history: pd.DataFrame | None = None,
@@ -121,88 +139,60 @@ def render(
     reading = read(rows, told, history) if reading is None else reading
     cases, least = reading.cases, reading.least
     session = rows[0]
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for helper in (
-        formatting.significant,
-        formatting.times,
-        formatting.times_interval,
-        formatting.ms_interval,
-        formatting.percent,
-        formatting.percent_interval,
-        formatting.gate_percent,
-        formatting.size,
-        formatting.share,
-        formatting.pluralize,
-        layers_text,
-        size_ratio,
-        gpu_figures,
-        cause,
-        case_seconds,
-        formatting.milliseconds,
-        formatting.first_line,
-        engine_name,
-        shade,
-        formatting.first_clause,
-        in_words,
-        caveats,
-    ):
-        environment.filters[helper.__name__] = helper
-    environment.filters["headings"] = _headings
     shipped = {case_id for choice in reading.choices for case_id in choice.case_ids}
     ran = [case for case in cases if case.attempted]
     why, lines = explain(cases, shipped), case_lines(cases)
     places = numbers(cases)
-    return environment.get_template("report.html.j2").render(
-        session=session,
-        started=_moment(session.get("at")),
-        duration=parts(rows).sentence(),
-        about=about(session["suite"]),
-        words=words(cases),
-        doubts=list(doubts(session)),
-        machine=machine(session),
-        reading=reading,
-        rehearsal=_rehearsal(session),
-        marks=MARKS,
-        most_broken=MOST_BROKEN,
-        level_words=LEVEL_WORDS,
-        shipped=shipped,
-        places=places,
-        speed_pictures=_speed_pictures(cases, reading.answers, places, shipped, least),
-        legend=scatter.legend(cases),
-        models=_by_model_and_batch(ran),
-        ran=ran,
-        csv=lines,
-        idle=lines.idle,
-        script=SCRIPT,
-        content_policy=content_policy(),
-        watched=[case for case in ran if case.speed.gpu],
-        quantity=quantity(ran),
-        speeds=speeds(ran),
-        columns=filled(ran),
-        peak_sources=peak_sources(ran),
-        gpu_facts=gpu_facts(session),
-        other_environment={name: found for name, found in session["environment"].items() if name != "card"},
-        judged=[case for case in cases if case.metrics],
-        unanswered=unanswered(cases),
-        why=why,
-        anchors={each.case.id: each.anchor for of_model in why.values() for each in of_model},
-        most_pictures=MOST_PICTURES,
-        usual=USUAL,
-        since=None if history is None else check_history(history, session["session"], told, cases, shipped),
-        most_charts=MOST_CHARTS,
-        claims=judge_claims(reading.seen),
-        pipelines=pipeline_section(reading.pipelines, reading.seen.pipelines),
-        serving=serving_section(reading.seen.serving),
-        pipeline_cards=pipeline_cards(reading.pipelines),
-        cost=session_cost(rows),
-        least=least,
-        missing=formatting.MISSING,
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            session=session,
+            started=_moment(session.get("at")),
+            duration=parts(rows).sentence(),
+            about=about(session["suite"]),
+            words=words(cases),
+            doubts=list(doubts(session)),
+            machine=machine(session),
+            reading=reading,
+            rehearsal=_rehearsal(session),
+            marks=MARKS,
+            most_broken=MOST_BROKEN,
+            level_words=LEVEL_WORDS,
+            shipped=shipped,
+            places=places,
+            speed_pictures=_speed_pictures(cases, reading.answers, places, shipped, least),
+            legend=scatter.legend(cases),
+            models=_by_model_and_batch(ran),
+            ran=ran,
+            csv=lines,
+            idle=lines.idle,
+            script=SCRIPT,
+            content_policy=content_policy(),
+            watched=[case for case in ran if case.speed.gpu],
+            quantity=quantity(ran),
+            speeds=speeds(ran),
+            columns=filled(ran),
+            peak_sources=peak_sources(ran),
+            gpu_facts=gpu_facts(session),
+            other_environment={name: found for name, found in session["environment"].items() if name != "card"},
+            judged=[case for case in cases if case.metrics],
+            unanswered=unanswered(cases),
+            why=why,
+            anchors={each.case.id: each.anchor for of_model in why.values() for each in of_model},
+            most_pictures=MOST_PICTURES,
+            usual=USUAL,
+            since=None if history is None else check_history(history, session["session"], told, cases, shipped),
+            most_charts=MOST_CHARTS,
+            claims=judge_claims(reading.seen),
+            pipelines=pipeline_section(reading.pipelines, reading.seen.pipelines),
+            pipeline_cards=pipeline_cards(reading.pipelines),
+            serving=serving_section(reading.seen.serving),
+            cost=session_cost(rows),
+            tries=tries_of(session),
+            least=least,
+            missing=formatting.MISSING,
+        )
     )
 
 

@@ -15,7 +15,6 @@ class ServingLine:
     how: str
     rate: str
     interval: str
-    requests: str
     p50: str
     p99: str
     mean: str
@@ -91,7 +90,6 @@ def _line(load: ServingLoad) -> ServingLine:
         how="shared memory" if load.shared_memory else "",
         rate=significant(load.images_per_second) if load.images_per_second else MISSING,
         interval=f"{significant(load.low)}–{significant(load.high)}" if load.low and load.high else "",
-        requests=significant(load.requests_per_second) if load.requests_per_second else MISSING,
         p50=_ms(latency.p50 if latency else None),
         p99=_ms(latency.p99 if latency else None),
         mean=_ms(load.mean_ms),

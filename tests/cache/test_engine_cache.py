@@ -2,11 +2,13 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from fixtures.cache.engine_cache import EngineCache
 from fixtures.cache.eviction import MANIFEST, artifacts
+from fixtures.environment.folders import scratch_folder
 from fixtures.errors import BenchError
 from fixtures.locks import LOCKS
 
@@ -236,6 +238,25 @@ def test_a_full_disk_is_named(tmp_path: Path):
     with pytest.raises(BenchError, match=r"(?s)No space left on device.*free some space"):
         EngineCache(tmp_path).get("case", "f", {}, build)
     assert [path for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_a_full_disk_is_named_where_the_writer_has_no_word_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """ONNX Runtime says "Protobuf serialization failed"; there is room again once its half a file is gone."""
+    left: list[Path] = []
+
+    def build(path: Path) -> dict[str, object]:
+        with scratch_folder(path.parent) as folder:
+            left.append(folder / "half")
+            left[0].write_bytes(b"half")
+            raise RuntimeError("serialization failed")
+
+    def usage(_: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=0 if left and left[0].exists() else 1 << 30)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    with pytest.raises(BenchError, match=r"(?s)No space left on device.*free some space"):
+        EngineCache(tmp_path).get("case", "f", {}, build)
+    assert not left[0].exists()
 
 
 def test_a_folder_that_can_only_be_read_serves_what_it_holds(tmp_path: Path):

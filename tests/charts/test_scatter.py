@@ -5,6 +5,7 @@ import math
 import random
 import re
 
+import numpy as np
 import pytest
 
 from fixtures import ROOT
@@ -12,7 +13,7 @@ from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.pareto import pareto_front
 from reports.charts.label_placement import HEIGHT_PX, Box, place_labels
 from reports.charts.scatter import GLYPH_PX, NAMES_THAT_FIT, Panel, legend, pictures
-from reports.charts.scatter_axes import HEIGHT, PLOT, WIDTH
+from reports.charts.scatter_axes import HEIGHT, PLOT, WIDTH, Scales, axes
 from reports.charts.svg import MARKER_PX
 from reports.record.schema import Row
 from reports.record.store import read_rows
@@ -231,3 +232,14 @@ def test_an_interval_has_caps_at_its_ends():
     ]
     caps = [each for each in bars if abs(each[0] - each[2]) + abs(each[1] - each[3]) == pytest.approx(6)]
     assert len(caps) >= 4
+
+
+def test_the_words_below_the_axis_lie_inside_the_picture() -> None:
+    """A tick may stand on the very edge: its word is centred on it."""
+    for fastest in np.geomspace(1.05, 300, 500):
+        drawn = "".join(axes(Scales(float(fastest), 0.87, 0.9, 1.02)))
+        ticks = re.findall(r'<text x="([\d.]+)" y="[\d.]+" class="tick">([^<]+)</text>', drawn)
+        assert ticks
+        for x, words in ticks:
+            half = GLYPH_PX * len(words) / 2
+            assert half <= float(x) <= WIDTH - half, (words, fastest)

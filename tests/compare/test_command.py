@@ -35,9 +35,6 @@ from fixtures.timing.statistics import Interval
 from tests.helpers.faulty_backend import ROOT, environment
 from tests.helpers.runs import raw_options
 
-# It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
-
 EMBEDDED = ("--suite", "embedded", "--device", "cpu", "--batch", "1")
 QUICK = ("--seconds", "0.3", "--attempts", "1")
 

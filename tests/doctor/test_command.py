@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ from fixtures import ROOT
 from fixtures.backends import registry
 from fixtures.backends.compatibility import MODELOPT_ONNX_MODULES
 from fixtures.backends.trt import trtexec_cli
-from fixtures.doctor.command import cell, has_kernels, hint, load
+from fixtures.doctor import command
+from fixtures.doctor.command import cell, has_kernels, hint, load, rtx
 from fixtures.doctor.command import trtexec as found_trtexec
 from fixtures.doctor.text import WIDTH, as_text
 from fixtures.environment.conflicts import Conflict
@@ -48,6 +49,7 @@ def found_on_turing(torch: str, cuda: str, **packages: str) -> dict:
         "torch": {"version": torch, "cuda": cuda, "sees": CARD.name},
         "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"],
         "trtexec": "",
+        "tensorrt_rtx": "",
         "modelopt_onnx_absent": list(MODELOPT_ONNX_MODULES[1:]),
         "limits": [asdict(limit) for limit in limits(CARD)],
         "known_faults": [],
@@ -247,6 +249,30 @@ def test_known_faults_of_what_is_here_are_told():
     text = as_text(found_on_turing("2.5.1+cu121", "12.1") | {"known_faults": said})
     assert "Known faults\n  - known fault of torch 2.5.1+cu121" in text
     assert "Known faults" not in as_text(found_on_turing("2.5.1+cu121", "12.1"))
+
+
+@pytest.mark.parametrize(
+    ("capability", "said", "unsaid"),
+    [
+        ((7, 5), ("refuses this card's 7.5", "supports Turing in name", "zeros"), ()),
+        ((9, 0), ("refuses this card's 9.0",), ("Turing",)),
+        ((8, 9), ("no backend of this suite uses it",), ("refuses", "Turing")),
+        ((12, 0), ("no backend of this suite uses it",), ("refuses", "Turing")),
+    ],
+)
+def test_tensorrt_for_rtx_is_told_where_it_is_installed(
+    capability: tuple[int, int], said: tuple[str, ...], unsaid: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+):
+    card = replace(CARD, compute_capability=capability)
+    assert rtx(["CUDAExecutionProvider"], card) == ""
+    text = rtx(["NvTensorRTRTXExecutionProvider", "CPUExecutionProvider"], card)
+    assert text.startswith("NvTensorRTRTXExecutionProvider is installed")
+    assert all(each in text for each in said) and not any(each in text for each in unsaid)
+    monkeypatch.setattr(command, "version", {"tensorrt-rtx": "1.7.1.116"}.get)
+    assert rtx([], card).startswith("tensorrt-rtx 1.7.1.116 is installed")
+    found = found_on_turing("2.5.1+cu121", "12.1") | {"tensorrt_rtx": text}
+    assert "TensorRT for RTX\n  NvTensorRTRTX" in as_text(found)
+    assert "TensorRT for RTX" not in as_text(found_on_turing("2.5.1+cu121", "12.1"))
 
 
 def test_a_cell_that_runs_on_request_alone_says_so(monkeypatch: pytest.MonkeyPatch):

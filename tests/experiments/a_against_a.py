@@ -19,6 +19,7 @@ from typing import Any
 
 import onnxruntime
 
+from fixtures import ROOT
 from fixtures.backends.onnxrt.cpu import PROVIDER, OrtEngine
 from fixtures.cache.engine_cache import say_nothing
 from fixtures.environment.collect import keep_quiet
@@ -29,7 +30,6 @@ from fixtures.runner.factory import open_workbench
 from fixtures.timing.host_clock import HostClock
 from fixtures.timing.paired import AbbaSettings, compare
 from fixtures.timing.sampler import SamplerSettings
-from tests.helpers.faulty_backend import ROOT
 from tests.helpers.runs import raw_options
 
 MOST_FALSE = 1

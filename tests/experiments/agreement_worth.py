@@ -20,11 +20,11 @@ from torch import nn
 
 from fixtures.accuracy.agreement import DetectionAgreement, detection_agreement
 from fixtures.accuracy.coco_map import evaluate, map_ratio
-from fixtures.datasets import coco
 from fixtures.datasets.base import DetectionSet
-from fixtures.models.detector import load_detector
+from fixtures.datasets.coco import detection_set, split_in_halves
+from fixtures.datasets.validation.coco import validate_coco
+from fixtures.models.detector import Detector, load_detector
 from fixtures.models.onnx_export import export_onnx
-from fixtures.models.yolo import YoloModel
 from fixtures.precision.fp16 import to_fp16
 from fixtures.precision.int8 import Int8Settings, to_int8
 from fixtures.precision.onnx_session import open_session
@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.output.mkdir(parents=True, exist_ok=True)
     model = load_detector(asked.real / "yolov8n-coco.pt", "yolov8n")
     folder = asked.real / "coco128"
-    data = coco.detection_set(folder / "images", folder / "instances.json", model.class_names())
+    annotated = validate_coco(folder / "instances.json", folder / "images")
+    data = detection_set(split_in_halves(annotated), model.class_names())
     print(f"{len(data.evaluation)} images judge, {len(data.calibration)} calibrate", flush=True)
     baseline = _detections(model, data, _by_module(model.module()))
     for name, make in _engines(model, data, asked.output).items():
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _engines(model: YoloModel, data: DetectionSet, folder: Path) -> dict[str, Callable[[], Run]]:
+def _engines(model: Detector, data: DetectionSet, folder: Path) -> dict[str, Callable[[], Run]]:
     fp32, fp16, int8 = (folder / f"{name}.onnx" for name in ("fp32", "fp16", "int8"))
 
     def graph(path: Path) -> Run:
@@ -124,7 +125,7 @@ def _by_module(module: nn.Module) -> Run:
     return run
 
 
-def _detections(model: YoloModel, data: DetectionSet, run: Run) -> dict[int, np.ndarray]:
+def _detections(model: Detector, data: DetectionSet, run: Run) -> dict[int, np.ndarray]:
     found: dict[int, np.ndarray] = {}
     ids = data.evaluation.ids
     for start in range(0, len(ids), BATCH):

@@ -206,7 +206,7 @@ def _time(plan: Plan) -> float:
         ]
         for sink, output in zip(sinks, outputs, strict=True):
             context.set_tensor_address(sink, output.data_ptr())
-        kept = []
+        kept: list[torch.Tensor] = []
 
         def call(batch: torch.Tensor) -> list[torch.Tensor]:
             taken = batch.to(wanted)
@@ -241,7 +241,7 @@ def _time(plan: Plan) -> float:
     return statistics.median(samples)
 
 
-def _recorded(torch, call, stream):  # type: ignore[no-untyped-def]  # torch is imported where there is a card
+def _recorded(torch: Any, call: Any, stream: Any) -> Any:  # torch is imported where there is a card
     for _ in range(3):
         call()
     stream.synchronize()

@@ -9,8 +9,9 @@ each picture is looked at once, so that hundreds of sets take a minute.
 
 import argparse
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -21,15 +22,18 @@ from fixtures.accuracy.zero_shot import Embeddings, count_right
 from fixtures.assets.loader import SuiteAssets
 from fixtures.errors import BenchError, NotEnoughDataError
 from fixtures.models.base import Model
+from fixtures.models.detector import Detector
 from fixtures.plan.suite import Suite
 
+AnyModel = TypeVar("AnyModel", bound=Model)
 
-class Answers:
+
+class Answers(Generic[AnyModel]):
     """The raw outputs of a model by the content of its input: sets share their pictures."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: AnyModel) -> None:
         self.model = model
-        self._module = model.module()
+        self._module: Any = model.module()
         self._known: dict[str, torch.Tensor] = {}
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -69,12 +73,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"| `{folder.name}` | {described(SuiteAssets(suite), detector, clip)} |", flush=True)
 
 
-def described(assets: SuiteAssets, detector: Answers, clip: list[Answers]) -> str:
+def described(assets: SuiteAssets, detector: Answers[Detector], clip: list[Answers[Model]]) -> str:
     """One set in words."""
     assets.__dict__["yolo"] = detector.model
     assets.__dict__["_clip"] = tuple(each.model for each in clip)
     parts = []
-    for what, score in (("mAP", lambda: _map(assets, detector)), ("top-1", lambda: _top1(assets, clip))):
+    scores: dict[str, Callable[[], str]] = {
+        "mAP": lambda: _map(assets, detector),
+        "top-1": lambda: _top1(assets, clip),
+    }
+    for what, score in scores.items():
         try:
             parts.append(f"{what} {score()}")
         except BenchError as error:
@@ -93,7 +101,7 @@ def described(assets: SuiteAssets, detector: Answers, clip: list[Answers]) -> st
     return said + (f"; counted: {counted}" if counted else "")
 
 
-def _map(assets: SuiteAssets, detector: Answers) -> str:
+def _map(assets: SuiteAssets, detector: Answers[Detector]) -> str:
     evaluator = DetectionEvaluator(detector.model, assets.detection)
     score = evaluator.predict(detector, 4)
     fault = implausible_map(score.map50_95, None)
@@ -102,7 +110,7 @@ def _map(assets: SuiteAssets, detector: Answers) -> str:
     )
 
 
-def _top1(assets: SuiteAssets, clip: list[Answers]) -> str:
+def _top1(assets: SuiteAssets, clip: list[Answers[Model]]) -> str:
     data = assets.zero_shot
     image, text = clip
     assets.require_judgement(image.model)

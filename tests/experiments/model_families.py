@@ -10,6 +10,7 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         images, annotations = _data(folder)
         for name in asked.models.split(","):
             where = _siglip(folder) if name == SIGLIP else _detector(name, folder)
-            weights = {"clip": str(where)} if name == SIGLIP else {"yolo": str(where)}
-            suite = Suite("real", "", coco_images=str(images), coco_annotations=str(annotations), **weights)
+            suite = Suite("real", "", coco_images=str(images), coco_annotations=str(annotations))
+            suite = replace(suite, clip=str(where)) if name == SIGLIP else replace(suite, yolo=str(where))
             options = Options.from_parsed({"engine_cache": folder / "cache", "device": "cpu", "batches": (1,)}, ROOT)
             workbench = open_workbench(options, suite, lambda _: None)
             runner = CaseRunner(workbench, SamplerSettings(max_measured_s=0.1, warmup_max_s=0.1), 0.02)

@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fixtures import ROOT
 from reports.record.schema import Row
 from reports.record.store import last_session, read_rows
-from tests.helpers.faulty_backend import ROOT, environment
+from tests.helpers.faulty_backend import environment
 
 MOST_OVERHEAD = 0.10
 # The second hundred of cases against the first: 1 would be linear to the letter.

@@ -77,7 +77,7 @@ def found(noise: Floats, at: int) -> bool:
     nights = np.flatnonzero(np.isfinite(series))
     third = nights[nights >= at][:3][-1]
     for end in nights[(nights >= at) & (nights <= third)]:
-        for step in find_steps(np.exp(series[: end + 1]), least=LEAST).steps:
+        for step in find_steps(np.exp(series[: end + 1]).tolist(), least=LEAST).steps:
             off = abs(int(np.searchsorted(nights, step.first_bad)) - int(np.searchsorted(nights, at)))
             if step.confirmed and step.up and off <= 1:
                 return True
@@ -86,7 +86,9 @@ def found(noise: Floats, at: int) -> bool:
 
 def alarmed(noise: Floats) -> bool:
     series = np.exp(noise)
-    return any(step.confirmed for end in range(4, NIGHTS + 1) for step in find_steps(series[:end], least=LEAST).steps)
+    return any(
+        step.confirmed for end in range(4, NIGHTS + 1) for step in find_steps(series[:end].tolist(), least=LEAST).steps
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
+from fixtures import ROOT
 from reports.errors import ReportError
 from reports.record.store import last_session, read_rows
-from tests.helpers.faulty_backend import ROOT, environment
+from tests.helpers.faulty_backend import environment
 
 QUICK = ("--suite", "embedded", "--precisions", "fp32", "--measure-seconds", "0.2")
 SIX = (*QUICK, "--models", "clip-text", "--backends", "pytorch,chaos,onnxruntime", "--batches", "1,2")

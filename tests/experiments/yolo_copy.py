@@ -63,7 +63,7 @@ def write_copy(data: AnnotatedImages, folder: Path) -> Path:
     return file
 
 
-def _map(data: AnnotatedImages, model: Detector, answers: Answers) -> float:
+def _map(data: AnnotatedImages, model: Detector, answers: Answers[Detector]) -> float:
     halves = split_in_halves(data)
     everything = Split(data.name, data, halves.calibration, data)
     evaluator = DetectionEvaluator(model, detection_set(everything, model.class_names()))

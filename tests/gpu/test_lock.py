@@ -14,9 +14,6 @@ from fixtures.gpu.lock import alone_on
 from fixtures.gpu.nvml import PendingWatch
 from tests.helpers.faulty_backend import ROOT
 
-# It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
-
 HOLDER = """
 import sys, time
 from pathlib import Path

@@ -23,9 +23,6 @@ from fixtures.gpu.nvml import (
 )
 from fixtures.gpu.telemetry import Process, Sample, summarize
 
-# It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
-
 UUID = "GPU-6a7a0e14-0000-1111-2222-333344445555"
 # The real package needs a driver; all that stands in is the answers. The driver is one before 535, of a card that
 # tells no utilisation; while the file `hot` lies beside the module, the card is too hot.

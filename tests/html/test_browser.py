@@ -25,8 +25,8 @@ from reports.html.page import as_data, render, write_report
 from reports.record.schema import Row
 from reports.record.store import read_rows
 from tests.helpers.browsing import DESK, LOOK_NAMES, LOOKS, PHONE, grave, needs_browser
+from tests.helpers.embedded_job import EmbeddedJob
 from tests.helpers.rows import accuracy, build, card_speed, case, end_row, night, row, session_row
-from tests.helpers.runs import run_here
 
 pytestmark = needs_browser
 
@@ -69,10 +69,6 @@ PUBLISHED_NAMES = [path.parent.name for path in PUBLISHED]
 # Those of a matrix: a run of pipelines alone has no table of cases (`test_first_screen` looks at one).
 MATRICES = [path for path in PUBLISHED if any(row["kind"] == "case" for row in read_rows(path))]
 MATRIX_NAMES = [path.parent.name for path in MATRICES]
-EMBEDDED = (
-    *("--suite", "embedded", "--device", "cpu", "--backends", "pytorch,onnxruntime,tensorrt"),
-    *("--precisions", "fp32,int8", "--batches", "1", "--measure-seconds", "0.3"),
-)
 
 
 # What stands in each cell of these lines; what scripts add for a sorted table is hidden.
@@ -84,21 +80,12 @@ def whole(page: Any) -> str:
     return " ".join(page.locator("body").evaluate("body => body.textContent").split())
 
 
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory, engine_cache: Path) -> Path:
-    """The record of a run of the embedded suite on this machine."""
-    folder = tmp_path_factory.mktemp("embedded")
-    done = run_here(*EMBEDDED, "--engine-cache", str(engine_cache), "--output", str(folder / "run"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "run" / "rows.jsonl"
-
-
 @pytest.fixture(params=["embedded", *MATRIX_NAMES])
 def record(request: pytest.FixtureRequest) -> Path:
     """The record of a real run."""
     if request.param == "embedded":
-        found: Path = request.getfixturevalue("embedded")
-        return found
+        job: EmbeddedJob = request.getfixturevalue("embedded_job")
+        return job.output / "rows.jsonl"
     return MATRICES[MATRIX_NAMES.index(request.param)]
 
 

@@ -239,7 +239,7 @@ def test_all_text_is_of_one_scale(opened: Any, run: tuple[Path, Reading]) -> Non
 
 
 # Each page once, either screen and either scheme: the colours are of the scheme, the layout is of the screen.
-@pytest.mark.parametrize(("kind", "look"), [("rehearsal", 1), ("troubled", 0), ("both", 3)], ids=str)
+@pytest.mark.parametrize(("kind", "look"), [("rehearsal", 1), ("troubled", 0), ("pipelines", 3)], ids=str)
 def test_axe_finds_nothing_serious(opened: Any, pages: dict[str, tuple[Path, Reading]], kind: str, look: int) -> None:
     size, scheme = LOOKS[look]
     with opened(pages[kind][0], size=size, scheme=scheme, bypass_csp=True) as seen:

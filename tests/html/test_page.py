@@ -519,3 +519,13 @@ def test_what_did_not_run_stands_below_the_tables_by_reason_with_its_line_of_csv
     assert len(written) == 2 and set(written) <= {str(escape(line)) for line in lines}
     table = render(rows).split('<h2 id="table">')[1].split("</section>")[0]
     assert "2 cases: no NVIDIA GPU on this machine" in table and "<b>trtexec INT8</b>, batch 8" in table
+
+
+def test_small_networks_that_were_tried_stand_on_the_page_where_the_record_has_them() -> None:
+    one = {"network": "try-yolo", "backend": "trtexec", "precision": "fp16", "outcome": "fails", "tolerance": 0.05}
+    said = {"detail": "ended by SIGSEGV", "log_tail": ["<b>cudaErrorNoDevice</b>"], "pip": "pip install tensorrt"}
+    page = render([{**session_row(), "tries": [{**one, **said}]}, *ROWS[1:]])
+    text = _Page(page).text
+    assert "Small networks, tried before this run" in text and "try-yolo trtexec fp16" in text
+    assert "ended by SIGSEGV" in text and "pip install tensorrt" in text and "<b>cudaErrorNoDevice" not in page
+    assert "Small networks, tried before this run" not in _Page(render(ROWS)).text

@@ -27,9 +27,6 @@ from fixtures.plan.suite import choose_suite
 from fixtures.timing.sampler import SamplerSettings
 from tests.helpers.runs import ROOT, raw_options
 
-# It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
-
 LIMIT_S = 1.0
 
 

@@ -12,6 +12,9 @@ from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
 from fixtures.pytest_plugin.run_plan import RunPlan
 from fixtures.pytest_plugin.session import RunSession
+from reports.errors import ReportError
+from reports.record.store import read_rows
+from reports.record.tries import WORKS, Try, encode, tries_of
 from tests.helpers.runs import raw_options
 
 NO_WORKERS = WorkerFactory(preload=False)
@@ -84,3 +87,17 @@ def test_a_failure_names_the_known_fault_behind_its_own_words(torch: str, backen
     run._described = {"environment": {"device": "cpu", "packages": {"torch": torch}}}
     said = run.with_known_fault(Case("yolov8n", "detection", backend, "fp32", 1), "mAP50-95 is 0.82 of the baseline")
     assert said.startswith("mAP50-95 is 0.82 of the baseline") and ("known fault of torch 2.5.1" in said) is named
+
+
+def test_what_the_doctor_tried_goes_into_the_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    one = Try(network="try-yolo", backend="pytorch", precision="fp32", outcome=WORKS, tolerance=0.001)
+    (tmp_path / "tries.json").write_bytes(encode([one]))
+    monkeypatch.setattr(WorkerPool, "describe", lambda *_: {"name": "embedded", "notices": []})
+    run = _run(tmp_path / "run", tries=str(tmp_path / "tries.json"))
+    run.start()
+    run.close()
+    session, *_ = read_rows(tmp_path / "run" / "rows.jsonl")
+    assert tries_of(session) == (one,)
+    with pytest.raises(ReportError, match="no file of tries"):
+        _run(tmp_path / "other", tries=str(tmp_path / "nowhere.json")).start()
+    assert not (tmp_path / "other" / "rows.jsonl").exists()

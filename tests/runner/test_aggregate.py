@@ -17,7 +17,7 @@ from reports.record.results import EndToEnd, GpuTelemetry, Launch, Quantiles, Sp
 from reports.record.store import last_session, read_rows
 from tests.helpers.faulty_backend import environment
 from tests.helpers.rows import case, end_row, row, session_row
-from tests.helpers.runs import run_bench
+from tests.helpers.runs import run_bench, run_here
 
 BATCH = 8
 
@@ -139,7 +139,7 @@ def test_a_drift_in_the_second_process_alone_is_told():
 def test_a_run_times_each_case_in_as_many_processes_as_it_is_asked_for(tmp_path: Path):
     quick = ("--suite", "embedded", "--models", "clip-text", "--precisions", "fp32", "--measure-seconds", "0.2")
     folders = ("--engine-cache", str(tmp_path / "engines"), "--output", str(tmp_path / "output"))
-    done = run_bench(
+    done = run_here(
         *(*quick, *folders, "--backends", "pytorch,onnxruntime", "--batches", "2", "--processes", "2", "--rebuild"),
     )
     assert done.returncode == 0, done.stdout + done.stderr

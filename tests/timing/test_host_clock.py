@@ -13,9 +13,6 @@ from fixtures.timing.host_clock import (
 )
 from fixtures.timing.sampler import SamplerSettings, sample
 
-# It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
-
 
 def test_the_host_clock_times_real_work_on_each_batch_in_turn():
     batches, seen, waits = ["a", "b", "c"], [], []

@@ -10,9 +10,6 @@ from fixtures.timing.paired import AbbaSettings, compare, paired_ratio, verdict_
 from fixtures.timing.sampler import SamplerSettings
 from fixtures.timing.statistics import Interval
 
-# It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
-
 QUICK = AbbaSettings(settle_s=0.0, max_measured_s=4.0, warmup=SamplerSettings(warmup_min_s=0.0, warmup_max_s=0.2))
 
 

@@ -8,9 +8,6 @@ import pytest
 
 from fixtures.timing.sampler import SamplerSettings, sample
 
-# It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
-
 
 class FakeHost:
     """One host under several clocks: call i by clock k takes `duration_s(k, i, now_s)`; only calls move its time."""

@@ -20,9 +20,6 @@ from fixtures.timing.statistics import (
     tail_percentile,
 )
 
-# It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
-
 
 def ar1(rng, n, phi, mean=100.0):
     """A series in which each sample remembers the share `phi` of the one before; median = mean."""
