@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,10 @@ def test_a_view_of_another_tensor_is_sent_as_it_is_seen(client: TritonClient) ->
 def test_the_server_counts_images_and_time(client: TritonClient) -> None:
     before = client.statistics("toy")
     client.infer("toy", "x", tensor(0, 5), "y")
-    after = client.statistics("toy")
+    end = time.monotonic() + 5
+    # It counts a request after it has answered it.
+    while (after := client.statistics("toy")).execution_count == before.execution_count and time.monotonic() < end:
+        time.sleep(0.01)
 
     assert after.inference_count - before.inference_count == 5
     assert after.inference_stats.success.count - before.inference_stats.success.count == 1
