@@ -36,7 +36,16 @@ def test_a_point_that_loses_more_on_unseen_images_gives_way_to_the_next():
     confirmed = confirm_fastest(POINTS, limits, confirming(int8_2=0.9, int8_1=0.99))
     assert [each.configuration for each in confirmed] == [POINTS[2].configuration, POINTS[1].configuration]
     assert is_held(limits, confirmed[-1])
-    assert "(1 faster one lost more there)" in sentence(POINTS, limits, GROUPS, confirmed)
+    assert "(1 that looked faster did not hold there)" in sentence(POINTS, limits, GROUPS, confirmed)
+
+
+def test_what_is_not_surely_faster_than_fp32_in_its_last_timing_gives_way():
+    def confirm(wanted: Configuration) -> Confirmation:
+        ratio = TimeRatio(value=0.9, low=0.8, high=1.01 if wanted.precisions.count("int8") == 2 else 0.95)
+        return Confirmation(configuration=wanted, seconds=1, kept=kept(1.0), time_ratio=ratio)
+
+    confirmed = confirm_fastest(POINTS, Limits(budget=0.02), confirm)
+    assert [each.configuration.precisions.count("int8") for each in confirmed] == [2, 1]
 
 
 def test_where_nothing_holds_on_unseen_images_nothing_is_recommended():
