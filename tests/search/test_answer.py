@@ -48,6 +48,19 @@ def test_what_is_not_surely_faster_than_fp32_in_its_last_timing_gives_way():
     assert [each.configuration.precisions.count("int8") for each in confirmed] == [2, 1]
 
 
+def test_where_no_lead_holds_the_fastest_in_fp32_is_recommended():
+    def confirm(wanted: Configuration) -> Confirmation:
+        ratio = None if wanted.is_fp32 else TimeRatio(value=1.0, low=0.9, high=1.1)
+        return Confirmation(configuration=wanted, seconds=1, kept=kept(1.0), time_ratio=ratio)
+
+    beating = [msgspec.structs.replace(point, kept=kept(1.0)) for point in POINTS]
+    confirmed = confirm_fastest(beating, Limits(budget=0.02), confirm)
+    assert [each.configuration for each in confirmed] == [beating[-1].configuration, configuration()]
+    assert "Ship onnxruntime, batch 8, FP32: 800.0 images/s; on 100" in sentence(
+        beating, Limits(budget=0.02), GROUPS, confirmed
+    )
+
+
 def test_where_nothing_holds_on_unseen_images_nothing_is_recommended():
     limits = Limits(budget=0.02)
     confirmed = confirm_fastest(POINTS, limits, confirming(int8_2=0.9, int8_1=0.95, int8_0=0.97))
