@@ -6,6 +6,7 @@ python -m reports render ROWS.jsonl [--output DIR] [--history DIR]
 python -m reports summary ROWS.jsonl [--output FILE] [--annotations] [--history DIR]
 python -m reports compare A/ROWS.jsonl B/ROWS.jsonl [--output FILE.html]
 python -m reports merge ROWS.jsonl ROWS.jsonl ... --output DIR
+python -m reports ship RUN --model NAME [--for latency] --output DIR
 python -m reports history add ROWS.jsonl --history DIR
 python -m reports history show DIR [--case SUBSTRING]
 
@@ -41,12 +42,14 @@ from reports.option_table import (
     HISTORY_SHOW,
     MERGE,
     RENDER,
+    SHIP,
     SUMMARY,
     TABLE,
 )
 from reports.record.merge import merge
 from reports.record.schema import RECORD, Row
 from reports.record.store import Recorder, last_session, read_rows
+from reports.shipping.ship import Wanted, ship
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -153,6 +156,14 @@ def _merge(asked: argparse.Namespace) -> None:
     print(write_report(rows, asked.output))
 
 
+def _ship(asked: argparse.Namespace) -> None:
+    record = asked.run_folder / RECORD if asked.run_folder.is_dir() else asked.run_folder
+    wanted = Wanted(asked.model or "", asked.case or "", getattr(asked, "for"), asked.engine_cache)
+    bundle = ship(read_rows(record), wanted, asked.output)
+    print(bundle.origin.advice)
+    print(asked.output)
+
+
 def _add(asked: argparse.Namespace) -> None:
     print(append(asked.history, read_rows(asked.rows)))
 
@@ -161,7 +172,15 @@ def _show(asked: argparse.Namespace) -> None:
     print(history_table(load(asked.folder), asked.case), end="")
 
 
-RUN = {RENDER: _render, SUMMARY: _summary, COMPARE: _compare, MERGE: _merge, HISTORY_ADD: _add, HISTORY_SHOW: _show}
+RUN = {
+    RENDER: _render,
+    SUMMARY: _summary,
+    COMPARE: _compare,
+    MERGE: _merge,
+    SHIP: _ship,
+    HISTORY_ADD: _add,
+    HISTORY_SHOW: _show,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

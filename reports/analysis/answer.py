@@ -17,6 +17,7 @@ from reports.analysis.recommendation import TIE, Recommendation, choose
 from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.record.pipeline import PipelineSummary
 from reports.record.schema import Row
+from reports.record.serving import ServingSummary
 from reports.record.store import last_session
 from reports.text.formatting import join_words, milliseconds, percent, pluralize, significant, times
 
@@ -105,6 +106,9 @@ class Status:
     pipelines_judged: int = 0
     pipelines_failed: int = 0
     pipelines_errors: int = 0
+    serving: int = 0
+    serving_failed: int = 0
+    serving_errors: int = 0
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -116,6 +120,8 @@ class Status:
             f"{self.crashed} crashed" if self.crashed else "",
             f"{pluralize(self.pipelines_failed, 'pipeline')} failed" if self.pipelines_failed else "",
             f"{pluralize(self.pipelines_errors, 'pipeline')} crashed" if self.pipelines_errors else "",
+            f"{pluralize(self.serving_failed, 'served model')} failed" if self.serving_failed else "",
+            f"{pluralize(self.serving_errors, 'served model')} crashed" if self.serving_errors else "",
             f"{self.worse} became worse" if self.worse else "",
         ]
         return tuple(filter(None, said))
@@ -127,13 +133,14 @@ class Status:
             return "Nothing was measured"
         counted = [pluralize(self.ran, "case")] if self.ran else []
         counted += [pluralize(self.pipelines, "pipeline")] if self.pipelines else []
-        judged = self.judged or self.pipelines_judged
-        return f"All {' and '.join(counted)} passed" if judged else f"{' and '.join(counted)} measured"
+        counted += [pluralize(self.serving, "served model")] if self.serving else []
+        judged = self.judged or self.pipelines_judged or self.serving
+        return f"All {join_words(counted)} passed" if judged else f"{join_words(counted)} measured"
 
     @property
     def measured(self) -> bool:
         """Whether anything was tried at all."""
-        return bool(self.ran or self.pipelines)
+        return bool(self.ran or self.pipelines or self.serving)
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -171,10 +178,12 @@ def status(
     worse: int,
     finished: bool,
     pipelines: Sequence[PipelineSummary] = (),
+    serving: Sequence[ServingSummary] = (),
 ) -> Status:
     """`worse` is how much a history confirms to have become worse; `finished` whether the record has its end."""
     ran = [case for case in cases if case.attempted]
     tried = [each for each in pipelines if each.attempted]
+    served = [each for each in serving if each.attempted]
     return Status(
         ran=len(ran),
         judged=sum(case.gate in ("pass", "fail") for case in ran),
@@ -191,6 +200,9 @@ def status(
         pipelines_judged=sum(each.accuracy is not None for each in tried),
         pipelines_failed=sum(each.failed for each in tried),
         pipelines_errors=sum(each.crashed for each in tried),
+        serving=len(served),
+        serving_failed=sum(each.failed for each in served),
+        serving_errors=sum(each.crashed for each in served),
     )
 
 

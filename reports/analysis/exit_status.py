@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from reports.analysis.cases import summarize
 from reports.record.pipeline import read_pipelines
 from reports.record.schema import Row, Status
+from reports.record.serving import read_serving
 
 
 def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
@@ -21,6 +22,7 @@ def exit_status(rows: Iterable[Row], worse: bool = False) -> Status:
     cases = summarize(rows)
     outcomes = {answer.outcome for case in cases for answer in case.answers.values()}
     outcomes |= {outcome for pipeline in read_pipelines(rows) for outcome in pipeline.outcomes.values()}
+    outcomes |= {outcome for served in read_serving(rows) for outcome in served.outcomes.values()}
     if "failed" in outcomes or any(case.problems for case in cases):
         return Status.GATE_FAILED
     if "error" in outcomes:

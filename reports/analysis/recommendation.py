@@ -70,7 +70,7 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
     def none(text: str) -> Recommendation:
         return Recommendation(model, batch, (), (), text, None, int8)
 
-    ranked = sorted(_comparable(timed), key=_p50)
+    ranked = sorted(comparable(timed), key=_p50)
     judged = [case for case in ranked if case.gate in ("pass", "fail") and not case.is_baseline]
     if not judged:
         others = [case for case in ranked if not case.is_baseline]
@@ -81,7 +81,7 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
         doubtful = [case for case in ranked if case not in sound]
         fastest = f" The fastest is {_with_speed(sound[0])}." if sound else ""
         return none(said + fastest + (f" Not to be trusted: {_each_against(doubtful, least)}." if doubtful else ""))
-    eligible = [case for case in ranked if _may_ship(case)]
+    eligible = [case for case in ranked if may_ship(case)]
     if not eligible:
         return none(f"Nothing passes: no recommendation. Measured: {_each_against(ranked, least)}.")
     best = eligible[0]
@@ -121,7 +121,7 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
     )
 
 
-def _comparable(timed: Sequence[CaseSummary]) -> list[CaseSummary]:
+def comparable(timed: Sequence[CaseSummary]) -> list[CaseSummary]:
     """The cases timed by one instrument, the baseline's if it was timed: host and device times do not rank."""
     first = next((case for case in timed if case.is_baseline), timed[0])
     assert first.latency is not None
@@ -134,7 +134,7 @@ def _p50(case: CaseSummary) -> float:
     return case.effective_latency.p50_ms
 
 
-def _may_ship(case: CaseSummary) -> bool:
+def may_ship(case: CaseSummary) -> bool:
     """Passed its gate, on the engine that was timed. The baseline needs no gate: it is what is promised."""
     judged = case.gate == "pass" or (case.is_baseline and case.gate != "fail")
     return judged and case.status == "passed" and not case.problems

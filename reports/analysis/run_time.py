@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary
 from reports.record.results import read_seconds
-from reports.record.schema import PIPELINE_KIND, Row
+from reports.record.schema import PIPELINE_KIND, SERVING_KIND, Row
 from reports.text.formatting import significant
 
 
@@ -75,6 +75,7 @@ def session_cost(session: Sequence[Row]) -> Cost | None:
     if not told.whole or session[0]["settings"].get("shards"):
         return None
     total = sum(told.ended_s)
-    work = [read_seconds(row["values"], "work_seconds") for row in session if row["kind"] in ("case", PIPELINE_KIND)]
+    kinds = ("case", PIPELINE_KIND, SERVING_KIND)
+    work = [read_seconds(row["values"], "work_seconds") for row in session if row["kind"] in kinds]
     known = [seconds for seconds in work if seconds is not None]
     return Cost(total, sum(known)) if total and known and sum(known) <= total else None

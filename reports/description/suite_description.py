@@ -12,6 +12,7 @@ GENERATED_DATA = "shapes"
 GENERATED = "generated images"
 # (what the suite calls the model, its name here, what the suite calls the data of its task)
 PAIRS = (("yolo", "YOLO", "detection data"), ("clip", "CLIP", "zero-shot data"))
+WEIGHTS_OF = {"detection": "yolo", "zero-shot": "clip"}
 DATA_OF = {"detection": "detection data", "zero-shot": "zero-shot data"}
 
 

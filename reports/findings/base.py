@@ -9,6 +9,7 @@ from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.phrases import describe_cases
 from reports.record.pipeline import PipelineSummary, read_pipelines
 from reports.record.schema import Row
+from reports.record.serving import ServingSummary, read_serving
 from reports.record.store import last_session
 
 # In the order of reading: what broke, or the one line that nothing did; then what to take with care.
@@ -63,6 +64,9 @@ class Code(StrEnum):
     PIPELINE_UNCERTAIN = "pipeline.accuracy_uncertain"
     PIPELINE_NOT_JUDGED = "pipeline.not_judged"
     PIPELINE_NOT_RUN = "pipeline.not_run"
+    SERVING_ERROR = "serving.error"
+    SERVING_FAILED = "serving.failed"
+    SERVING_NOT_RUN = "serving.not_run"
     HISTORY = "history.worse"
     COMPARE_NOTHING = "compare.nothing_in_common"
     COMPARE_GATE_FAILED = "compare.gate_failed"
@@ -111,18 +115,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class Session:
-    """What the checks look at: the rows of one session, its cases and pipelines, and the least ratio that passes."""
+    """What the checks look at: the rows of one session, its cases, pipelines and served models, and the least ratio
+    that passes."""
 
     rows: Sequence[Row]
     cases: Sequence[CaseSummary]
     least: float
     pipelines: Sequence[PipelineSummary] = ()
+    serving: Sequence[ServingSummary] = ()
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> "Session":
         """The last session in `rows`, summarized once for all that look at it."""
         session = last_session(list(rows))
-        return cls(session, summarize(session), 1 - tolerance(session), read_pipelines(session))
+        least = 1 - tolerance(session)
+        return cls(session, summarize(session), least, read_pipelines(session), read_serving(session))
 
 
 def ids(cases: Iterable[CaseSummary]) -> tuple[str, ...]:

@@ -93,6 +93,7 @@ TITLES: Mapping[Code, tuple[str, str]] = {
     Code.RUN_NOTHING_FAILED: ("the gates", ""),
     Code.PIPELINE_NOT_JUDGED: ("pipeline not judged", "pipelines not judged"),
     Code.PIPELINE_NOT_RUN: ("pipeline did not run", "pipelines did not run"),
+    Code.SERVING_NOT_RUN: ("served model not measured", "served models not measured"),
     Code.MATRIX_NOT_RUN: ("case did not run", "cases did not run"),
 }  # fmt: skip
 

@@ -8,9 +8,12 @@ from reports.analysis.phrases import describe_cases, gate_sentence
 from reports.analysis.tables import layers_text
 from reports.findings import data, gpu, timing
 from reports.findings import pipelines as pipeline_findings
+from reports.findings import serving as serving_findings
 from reports.findings.base import LEVELS, Code, Data, Finding, Session, ids, together
 from reports.record.known_faults import known_fault
+from reports.record.pipeline import PipelineSummary
 from reports.record.schema import BASELINE_PRECISION, Row, Status, reaches
+from reports.record.serving import ServingSummary
 from reports.text.formatting import first_clause, first_line, gate_percent, join_words, pluralize
 
 # An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
@@ -54,7 +57,7 @@ def _ending(seen: Session) -> Iterator[Finding]:
     elif status == INTERNAL_ERROR:
         sentence = "This run ended with an internal error of pytest: see the terminal's log."
         yield Finding(Code.RUN_INTERNAL_ERROR, "fail", sentence)
-    elif status == NO_TESTS and (seen.cases or seen.pipelines):
+    elif status == NO_TESTS and (seen.cases or seen.pipelines or seen.serving):
         yield Finding(Code.MATRIX_NOTHING_RUNS, "fail", "Nothing that was asked for can run on this machine.")
     elif status == Status.SLOWER:
         sentence = "This run ended with exit status 7: its history said that something became worse."
@@ -67,7 +70,8 @@ def _ending(seen: Session) -> Iterator[Finding]:
 def _explained(seen: Session) -> bool:
     """Whether some row says why a run ended with another status than 0."""
     of_cases = any(case.status in ("failed", "error") or case.problems for case in seen.cases)
-    return of_cases or any(each.failed or each.crashed for each in seen.pipelines)
+    others: list[PipelineSummary | ServingSummary] = [*seen.pipelines, *seen.serving]
+    return of_cases or any(each.failed or each.crashed for each in others)
 
 
 def _errors(seen: Session) -> Iterator[Finding]:
@@ -197,9 +201,9 @@ def _did_not_run(seen: Session) -> Iterator[Finding]:
 
 def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
     """The one good line, or why there is none. Only asked when no check found a failure."""
-    pipelines = [each for each in seen.pipelines if each.attempted]
+    tried = any(each.attempted for each in seen.pipelines) or any(each.attempted for each in seen.serving)
     said = pipeline_findings.nothing_failed(seen)
-    if not pipelines and not any(case.attempted for case in seen.cases):
+    if not tried and not any(case.attempted for case in seen.cases):
         yield Finding(Code.RUN_NOTHING_MEASURED, "warn", "Nothing was measured in this run.")
     elif passed := [case for case in seen.cases if case.gate == "pass"]:
         kept = f"at least {gate_percent(seen.least)} of the FP32 baseline's accuracy"
@@ -217,6 +221,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     data.implausible_baseline,
     _gate_failures,
     pipeline_findings.broken,
+    serving_findings.broken,
     _known_faults,
     _problems,
     _damaged,
@@ -236,4 +241,5 @@ CHECKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _not_judged,
     _did_not_run,
     pipeline_findings.doubts,
+    serving_findings.doubts,
 )

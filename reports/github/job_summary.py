@@ -17,6 +17,7 @@ from reports.findings.base import Session
 from reports.findings.claims import NOT_MEASURED, judge_claims
 from reports.findings.pipelines import broken
 from reports.findings.reading import Reading, read
+from reports.findings.serving import broken as broken_servers
 from reports.history.session_regressions import Regression
 from reports.record.schema import Row
 from reports.record.store import last_session
@@ -74,6 +75,7 @@ def annotations(rows: Sequence[Row], most: int = ANNOTATIONS_PER_KIND, since: Se
     seen = Session.of(rows)
     session, cases, least = seen.rows, seen.cases, seen.least
     failed = [*_failures(cases, least), *((f"Pipeline: {each.where}", each.sentence) for each in broken(seen))]
+    failed += [(each.where.capitalize(), each.sentence) for each in broken_servers(seen)]
     if not any(row["kind"] == "end" for row in session):
         failed.append(("The run did not finish", "The record has no end: see the log for what stopped the run."))
     failed += [(one.title, one.sentence) for one in since if one.level == "fail"]

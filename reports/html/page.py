@@ -38,6 +38,7 @@ from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
 from reports.html.pipeline_section import pipeline_cards, pipeline_section
+from reports.html.serving_section import serving_section
 from reports.html.templating import make_environment
 from reports.record.files import write_atomically
 from reports.record.machine import on_gpu
@@ -99,6 +100,7 @@ def as_data(rows: Sequence[Row], reading: Reading | None = None, table: pd.DataF
         "end": _end(rows),
         "answers": answer.as_data(reading.answers),
         "pipelines": answer.pipelines_as_data(reading.pipelines),
+        "serving": [asdict(served) for served in serving_section(reading.seen.serving)],
         "findings": [finding.to_dict() for finding in reading.found],
         "recommendations": [asdict(choice) for choice in reading.choices],
         "claims": [asdict(claim) for claim in judge_claims(reading.seen)],
@@ -185,6 +187,7 @@ def render(
             claims=judge_claims(reading.seen),
             pipelines=pipeline_section(reading.pipelines, reading.seen.pipelines),
             pipeline_cards=pipeline_cards(reading.pipelines),
+            serving=serving_section(reading.seen.serving),
             cost=session_cost(rows),
             tries=tries_of(session),
             least=least,

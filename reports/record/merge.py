@@ -11,7 +11,7 @@ from typing import Any
 
 from reports.errors import ReportError
 from reports.record.machine import compatibility_facts, on_gpu
-from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, PIPELINE_KIND, EndRow, Row, Status
+from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, PIPELINE_KIND, SERVING_KIND, EndRow, Row, Status
 from reports.record.session import read_suite
 from reports.record.store import last_session
 
@@ -67,7 +67,8 @@ def merge(records: Sequence[Sequence[Row]]) -> list[Row]:
     name = first["session"]
     settings = {key: value for key, value in first["settings"].items() if key != "shard"}
     settings["shards"] = [shard.session["session"] for shard in shards]
-    answers = [row for shard in shards for row in shard.rows if row["kind"] in ("case", PIPELINE_KIND, "resume")]
+    kinds = ("case", PIPELINE_KIND, SERVING_KIND, "resume")
+    answers = [row for shard in shards for row in shard.rows if row["kind"] in kinds]
     rows: list[Row] = [{**first, "settings": settings}]
     rows += [{**row, "session": name} for row in sorted(answers, key=lambda row: _place(row, settings))]
     ends = [end for shard in shards if (end := shard.end)]
@@ -84,7 +85,7 @@ def _gravity(exit_status: int) -> int:
 
 def _place(row: Row, settings: Mapping[str, Any]) -> tuple[int, ...]:
     """Where a row's case comes in one run: model by model, the baseline first. Resumptions come before all."""
-    if row["kind"] == PIPELINE_KIND:  # behind all cases, in the order in which they were measured
+    if row["kind"] in (PIPELINE_KIND, SERVING_KIND):  # behind all cases, in the order in which they were measured
         return (len(settings.get("models") or ()),)
     parts = [("model", "models"), ("backend", "backends"), ("precision", "precisions"), ("batch", "batches")]
     if row["kind"] != "case" or not all(row["case"][part] in (settings.get(known) or ()) for part, known in parts):

@@ -168,6 +168,41 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return ()
 
 
+class ModelInterface(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What goes into a network and comes out of it: all that its caller must know besides the engine.
+
+    `kind` is one of `DETECTOR`, `IMAGE_TOWER` and `TEXT_TOWER`; empty is "not recorded". `input_shape` is that of one
+    item, without the batch: [3, H, W] FP32 RGB, or [T] int64 token ids. `resize` is one of `LETTERBOX`, `STRETCH` and
+    `CENTRE_CROP`; pixels are 0..1, less `mean` over `std` where these are given. `nms`: the output [B, 4 + classes,
+    anchors] holds centre, width and height of every anchor's box in pixels of the input, and NMS follows.
+    """
+
+    kind: str = ""
+    input_name: str = ""
+    output_name: str = ""
+    input_shape: tuple[int, ...] = ()
+    resize: str = ""
+    mean: tuple[Number, ...] = ()
+    std: tuple[Number, ...] = ()
+    class_names: tuple[str, ...] = ()
+    stride: int = 0
+    nms: bool = False
+
+
+DETECTOR, IMAGE_TOWER, TEXT_TOWER = "detector", "image tower", "text tower"
+LETTERBOX, STRETCH, CENTRE_CROP = "letterbox", "stretch", "shorter side, then the centre"
+
+
+class CacheFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of the engine cache. `path` is from the cache's folder, `parts` are further files that belong to it, from
+    its own folder; `sha256` is of all of them (`reports.record.hashing.content_sha256`).
+    """
+
+    path: str = ""
+    sha256: str = ""
+    parts: tuple[str, ...] = ()
+
+
 class MatrixResult(Result, frozen=True, kw_only=True):
     """A case that this machine cannot run; the row's reason says why."""
 
@@ -178,7 +213,9 @@ class BuildResult(Result, frozen=True, kw_only=True):
     """Seconds, bytes, and what the engine really is.
 
     `layers` counts layers by the precision that they compute in. `known_timings_bytes` is what earlier builds left to
-    this one. `log_tail` is the end of what the builder wrote.
+    this one. `log_tail` is the end of what the builder wrote. `engine_file` and `graph_file` say where the engine and
+    the graph that it was built from lie in the engine cache; `built_with` is what the backend names besides the graph
+    as deciding the engine: versions and builder settings. Records of 2026 may lack all of these.
     """
 
     STAGE: ClassVar[str] = "build"
@@ -194,6 +231,11 @@ class BuildResult(Result, frozen=True, kw_only=True):
     layers: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     log_tail: tuple[str, ...] = ()
+    engine_file: CacheFile | None = None
+    graph_file: CacheFile | None = None
+    built_with: dict[str, Scalar] = {}
+    dynamic_batch: bool | None = None
+    interface: ModelInterface = ModelInterface()
 
     @property
     def samples_s(self) -> tuple[float, ...]:
@@ -324,6 +366,7 @@ class AccuracyResult(Result, frozen=True, kw_only=True):
 
     `judged` is False for a network that has no accuracy (untrained weights). `details` are further facts for a reader.
     `small_set`: an interval reaches across the gate. `implausible_baseline` says why the baseline is no yardstick.
+    `labels_file`: of an image tower, where the baseline's text embeddings of the labels lie in the engine cache.
     """
 
     STAGE: ClassVar[str] = "accuracy"
@@ -338,6 +381,7 @@ class AccuracyResult(Result, frozen=True, kw_only=True):
     small_set: bool | None = None
     implausible_baseline: str | None = None
     scoring_seconds: Number | None = None
+    labels_file: CacheFile | None = None
 
     @property
     def samples_s(self) -> tuple[float, ...]:

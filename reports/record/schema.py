@@ -23,7 +23,9 @@ QUESTIONS = tuple(RESULT_TYPES)
 OUTCOMES = ("passed", "failed", "skipped", "error")
 # Of rows. Those of a pipeline (`reports.record.pipeline`) are no cases: they name two engines and a set of photos.
 PIPELINE_KIND = "pipeline"
-KINDS = ("session", "case", PIPELINE_KIND, "resume", "end")
+# Nor are those of a model behind a server (`reports.record.serving`).
+SERVING_KIND = "serving"
+KINDS = ("session", "case", PIPELINE_KIND, SERVING_KIND, "resume", "end")
 CASE_FIELDS = ("id", "model", "task", "backend", "precision", "batch")
 
 # What every engine of a model and batch is compared with.
@@ -132,15 +134,16 @@ def row_fault(row: Mapping[str, Any]) -> str | None:
             return f"its schema is {row.get('schema')!r}, this version reads {SCHEMA}"
         wrong = [name for name in ("suite", "settings", "environment") if not isinstance(row.get(name), dict)]
         return f"{wrong[0]} is no object" if wrong else None
-    if kind == PIPELINE_KIND:
-        return _pipeline_fault(row)
+    if kind in (PIPELINE_KIND, SERVING_KIND):
+        return _named_fault(row, kind)
     return _case_fault(row) if kind == "case" else None
 
 
-def _pipeline_fault(row: Mapping[str, Any]) -> str | None:
-    pipeline = row.get("pipeline")
-    if not isinstance(pipeline, dict) or not isinstance(pipeline.get("id"), str):
-        return "it names no pipeline"
+def _named_fault(row: Mapping[str, Any], kind: str) -> str | None:
+    """Of a kind whose rows describe what they are about under the kind's own name."""
+    described = row.get(kind)
+    if not isinstance(described, dict) or not isinstance(described.get("id"), str):
+        return f"it names no {kind}"
     return _stage_fault(row)
 
 

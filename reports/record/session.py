@@ -43,11 +43,16 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The options that decide how figures are read. `shards` lists the sessions that were merged into this one."""
+    """The options that decide how figures are read, and where engines lie.
+
+    `shards` lists the sessions that were merged into this one. `measure_seconds` is 0 where nobody asked for a limit.
+    """
 
     tolerance: Number = DEFAULT_TOLERANCE
     device: str = ""
     trt_level: Number | None = None
+    engine_cache: str = ""
+    measure_seconds: Number = 0.0
     shards: tuple[str, ...] = ()
 
     @property

@@ -49,12 +49,16 @@ def read_file(path: Path) -> tuple[Try, ...]:
     """The tries of a file that the doctor wrote. Raises `ReportError` where it is none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Tries).tries
-    except (OSError, msgspec.MsgspecError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ReportError(
-            f"{path}: no file of tries: {reason}",
-            hint="give what `python -m fixtures.doctor --try --output FILE` wrote",
-        ) from error
+    except OSError as error:
+        raise _no_tries(path, error.strerror) from error
+    except msgspec.MsgspecError as error:
+        raise _no_tries(path, error) from error
+
+
+def _no_tries(path: Path, reason: object) -> ReportError:
+    return ReportError(
+        f"{path}: no file of tries: {reason}", hint="give what `python -m fixtures.doctor --try --output FILE` wrote"
+    )
 
 
 def tries_of(session: Row) -> tuple[Try, ...]:

@@ -13,12 +13,13 @@ from fixtures.assets import onnx_graphs
 from fixtures.assets.loader import SuiteAssets
 from fixtures.backends.base import Engine, EngineInfo, Job
 from fixtures.backends.pytorch.eager import ModuleEngine, PyTorchEager
-from fixtures.hashing import sha256_of, sha256_of_code
+from fixtures.hashing import sha256_of_code
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
 from fixtures.runner import engine_loader
 from fixtures.runner.factory import open_workbench
+from reports.record.hashing import content_sha256
 from tests.helpers.runs import raw_options
 
 FP16 = Case("clip-text", "zero-shot", "onnxruntime", "fp16", 1)
@@ -54,7 +55,9 @@ def test_of_a_graph_whose_engine_is_there_only_the_hash_is_asked(tmp_path: Path,
     """Its file is read where an engine is made from it, and made again there if it is not what it was."""
     _load(FP16, tmp_path)
     read: list[Path] = []
-    monkeypatch.setattr("fixtures.cache.entry.sha256_of", lambda path: read.append(path) or sha256_of(path))
+    monkeypatch.setattr(
+        "fixtures.cache.entry.content_sha256", lambda path, parts: read.append(path) or content_sha256(path, parts)
+    )
     _load(FP16, tmp_path)
     assert [path.parent.name.rsplit("-", 1)[0] for path in read] == ["clip-text-onnxruntime-fp16"]
     for graph in tmp_path.glob("clip-text-graph-*/model.onnx"):

@@ -164,11 +164,13 @@ def test_no_compile_worker_is_left_to_share_the_cores_with_a_measurement(graphs:
 def test_fp16_of_a_module_waits_to_be_asked_for_where_neither_cpu_nor_pytorch_has_it(
     kernels: bool, arithmetic: bool | None, on_request: bool, monkeypatch: pytest.MonkeyPatch
 ):
+    """Compiled it waits on every CPU: the build takes as long as that of FP32."""
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", lambda: kernels, raising=False)
     monkeypatch.setattr(eager, "has_fp16_arithmetic", lambda: arithmetic)
+    waiting = {"pytorch": on_request, "torch-compile": True}
     for name, precision in itertools.product(registry.NAMES, PRECISIONS):
         if not registry.unsupported_reason(name, precision, "cpu", TASK):
-            waits = on_request and precision == "fp16" and name in ("pytorch", "torch-compile")
+            waits = precision == "fp16" and waiting.get(name, False)
             assert bool(registry.on_request_reason(name, precision, "cpu")) is waits, name
         assert registry.on_request_reason(name, precision, "cuda") == ""
     assert registry.unsupported_reason("pytorch", "fp16", "cpu", TASK) == ""

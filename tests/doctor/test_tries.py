@@ -95,7 +95,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[tuple[str, str
     catalogue = kinds | {"toy": "tests.helpers.toy_backend:Toy", "onnxruntime": kinds["raises"]}
     (folder / "sitecustomize.py").write_text(SITE.format(root=str(ROOT), catalogue=catalogue))
     code = (
-        "import sys; from fixtures.doctor import tries, command; tries.SECONDS_EACH = {'cpu': 12.0};"
+        "import sys; from fixtures.doctor import tries, command; tries.SECONDS_EACH = {'cpu': 8.0};"
         "tries.NETWORKS = tries.NETWORKS[1:2]; tries.SECONDS = {'cpu': 200.0};"
         "sys.exit(command.main(sys.argv[1:]))"
     )
@@ -133,7 +133,7 @@ def test_what_was_said_last_stands_with_what_failed(tried):
     assert "SIGABRT" in crashed.detail and "the library says something" in " ".join(crashed.log_tail)
     assert "| the library says something" in said
     assert "libnvinfer.so.10" in raised.detail and raised.log_tail
-    assert hung.detail == "no answer within 20 s: it was ended"
+    assert hung.detail == "no answer within 8 s: it was ended"
     # pip mends what is broken, and nobody knows that of what takes long.
     assert not hung.pip and found["onnxruntime", "fp32"].pip.startswith("pip install --force-reinstall onnxruntime")
     wrong, wide = found["zeros", "fp32"], found["wide", "fp16"]

@@ -11,7 +11,7 @@ from tests.experiments.contracts.uses import Receiver, survey
 from tests.experiments.contracts.wheels import Wheel
 
 LIBRARY = "toyrt/_core.cpython-312-x86_64-linux-gnu.so"
-PACKAGE = {
+PACKAGE: dict[str, str | bytes] = {
     "toyrt/__init__.py": "from toyrt._build import Builder, compile\nfrom ._core import *\n__version__ = '1.0'\n",
     "toyrt/_build.py": (
         "from ._more import further\n"

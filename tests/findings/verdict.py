@@ -18,6 +18,7 @@ from reports.record.pipeline import PipelineSpeed, StageTime
 from reports.record.schema import Row
 from tests.helpers.pipelines import pipeline_row
 from tests.helpers.rows import accuracy, answered, build, card_speed, case, end_row, launch, row, session_row
+from tests.helpers.serving import judged, serving_row, speed
 
 GOLDEN = Path(__file__).parent / "golden.txt"
 BASELINE = case("pytorch", "fp32")
@@ -87,6 +88,19 @@ def troubled() -> list[Row]:
     ]
 
 
+def served() -> list[Row]:
+    """A run of served models alone, of which each went another way."""
+    return [
+        session_row(),
+        serving_row("triton-good", speed()),
+        serving_row("triton-good", judged(1.0)),
+        serving_row("triton-fails", judged(0.9), "failed", "mAP50-95 is 0.9000 of the baseline"),
+        serving_row("triton-crashes", None, "error", "http://host:8000: no whole answer: the connection was refused"),
+        serving_row("nv-clip", None, "skipped", "NVIDIA's hosted NV-CLIP asks for a key"),
+        end_row(1),
+    ]
+
+
 def pipelines() -> list[Row]:
     """A run of pipelines alone, of which each went another way."""
     stages = (StageTime(name="decode", wall_ms=10.0, cpu_ms=10.0),)
@@ -130,6 +144,7 @@ def runs() -> dict[str, list[Finding]]:
         "nothing": find(calm),
         "a known fault of a package": find([on_pytorch_2_5_1(), *compiled[:2], *fails, end_row(1)]),
         "pipelines alone": find(pipelines()),
+        "served models alone": find(served()),
         "nothing judged": find(ended(0, good[0], good[1])),
         "nothing measured": find(ended(0)),
         "unfinished": find(ended(None, *good)),

@@ -75,7 +75,7 @@ class Finder(ast.NodeVisitor):
         self._instances.append(_Scope())
         self._asked.append(
             {
-                each.args[1].value
+                str(each.args[1].value)
                 for each in ast.walk(node)
                 if isinstance(each, ast.Call)
                 and ast.unparse(each.func) in ("hasattr", "getattr")

@@ -1,0 +1,38 @@
+"""What a session says of its models behind servers: what broke, and what was not measured."""
+
+from collections.abc import Iterator
+
+from reports.findings.base import Code, Finding, Session
+from reports.record.serving import ServingSummary
+from reports.text.formatting import first_line
+
+PLACE = "serving"
+
+
+def broken(seen: Session) -> Iterator[Finding]:
+    """Served models that stopped with an error, then those that failed, each with its reason."""
+    for code, outcome, words in (
+        (Code.SERVING_ERROR, "error", "stopped with an error"),
+        (Code.SERVING_FAILED, "failed", "failed"),
+    ):
+        for each in seen.serving:
+            for stage, ended in each.outcomes.items():
+                if ended == outcome:
+                    said = f"the {stage} stage {words}: {_reason(each, stage)}"
+                    known = {"id": each.name.id, "stage": stage}
+                    yield Finding(code, "fail", said, f"served, {each.name.id}", data=known, place=PLACE)
+
+
+def doubts(seen: Session) -> Iterator[Finding]:
+    """What was not measured, with the reason."""
+    for each in seen.serving:
+        for stage, ended in each.outcomes.items():
+            if ended == "skipped":
+                what = "was not measured" if stage == "matrix" else f"{stage} was not measured"
+                said = f"{what}: {_reason(each, stage)}"
+                known = {"id": each.name.id}
+                yield Finding(Code.SERVING_NOT_RUN, "info", said, f"served, {each.name.id}", data=known, place=PLACE)
+
+
+def _reason(each: ServingSummary, stage: str) -> str:
+    return first_line(each.reasons.get(stage, "no reason was recorded"))
