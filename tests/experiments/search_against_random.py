@@ -62,7 +62,7 @@ def run(asked: argparse.Namespace) -> int:
         seconds = asked.seconds
         for name in ("search", "random"):
             with Journal(asked.output / f"{name}.jsonl", described.identity) as journal:
-                ask = Recorder(journal, Measuring(workers, journal), seconds)
+                ask = Recorder(journal, Measuring(workers, space, journal), seconds)
                 try:
                     if name == "search":
                         explore(space, limits, ask)

@@ -17,7 +17,7 @@ from fixtures.search.answer import confirm_fastest
 from fixtures.search.measuring import confirm, describe, measure
 from fixtures.search.points import Limits, Point, allows
 from fixtures.search.requests import Asked, Described
-from fixtures.search.space import INT8, Configuration, Setting, Space
+from fixtures.search.space import INT8, Configuration, Setting, Space, fp32_of
 from fixtures.search.strategy import explore
 
 ASKED = Asked("clip-text", "zero-shot", "cpu", seed=0, seconds=0.05)
@@ -78,7 +78,7 @@ def searched(workbench: Workbench, space: Space, limits: Limits, known: Points) 
     def ask(wanted: Configuration) -> Point:
         if wanted not in known:
             milliseconds = 10.0 - wanted.precisions.count(INT8)
-            point = measure(workbench, ASKED, wanted, None if wanted.is_fp32 else 10.0)
+            point = measure(workbench, ASKED, wanted, None if wanted.is_fp32 else known[fp32_of(wanted)])
             known[wanted] = msgspec.structs.replace(
                 point, milliseconds=milliseconds, images_per_second=8e3 / milliseconds
             )
