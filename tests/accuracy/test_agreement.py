@@ -45,7 +45,8 @@ def test_photos_that_a_bound_of_two_percent_needs(rate: float, needed: int):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.floats(0, 0.7), st.sampled_from([0.01, 0.02, 0.05, 0.1]))
+# Without subnormal numbers: a library that sets the processor to drop them may be loaded, and Hypothesis refuses them.
+@given(st.floats(0, 0.7, allow_subnormal=False), st.sampled_from([0.01, 0.02, 0.05, 0.1]))
 def test_every_larger_set_proves_the_bound_too(share: float, bound: float):
     rate = share * bound
     needed = photos_needed(rate, bound)

@@ -5,6 +5,7 @@ Judged on fewer images than the suite has, and in this process: a run of the mai
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -41,15 +42,23 @@ CASES = (
     Case("clip-text", "zero-shot", "pytorch", "fp32", 1),
 )
 SECONDS = 0.1
+WHOLE_DETECTION, WHOLE_ZERO_SHOT = dataset.detection_set, dataset.zero_shot_set
 
 
-@pytest.fixture(scope="session")
-def _few_images() -> Iterator[None]:
-    """An embedded suite of some tens of images."""
-    detection, zero_shot = partial(dataset.detection_set, 8, 32), partial(dataset.zero_shot_set, 32, 64)
+@contextmanager
+def few_images() -> Iterator[None]:
+    """An embedded suite of some tens of images, for as long as this is open."""
+    detection, zero_shot = partial(WHOLE_DETECTION, 8, 32), partial(WHOLE_ZERO_SHOT, 32, 64)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loader.dataset, "detection_set", detection)
         patch.setattr(loader.dataset, "zero_shot_set", zero_shot)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _few_images() -> Iterator[None]:
+    """In the tests of this folder alone: other tests of the same process see the suite as it is."""
+    with few_images():
         yield
 
 
@@ -61,8 +70,9 @@ def plan(engine_cache: Path) -> RunPlan:
 
 
 @pytest.fixture(scope="session")
-def workbench(plan: RunPlan, _few_images: None) -> Workbench:
-    return open_workbench(plan.options, plan.suite, say_nothing)
+def workbench(plan: RunPlan) -> Workbench:
+    with few_images():
+        return open_workbench(plan.options, plan.suite, say_nothing)
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +80,8 @@ def run(plan: RunPlan, workbench: Workbench, tmp_path_factory: pytest.TempPathFa
     """The folder of the run."""
     folder = tmp_path_factory.mktemp("run")
     runner = CaseRunner(workbench, SamplerSettings.within(SECONDS), plan.options.tolerance)
-    suite = workbench.sources.describe({case.model for case in CASES})
-    with Recorder(folder / RECORD) as recorder:
+    with few_images(), Recorder(folder / RECORD) as recorder:
+        suite = workbench.sources.describe({case.model for case in CASES})
         recorder.write(SessionRow("20261122T161000Z-1a2b", suite, plan.settings(), describe("cpu", ROOT)))
         for case in CASES:
             for stage in STAGES:

@@ -19,8 +19,6 @@ from tests.bundle.conftest import read, write
 Verify = Callable[..., tuple[int, str]]
 Give = Callable[[str], Path]
 
-# It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
 SLOW = ("--speed-tolerance", "0.9")
 
 

@@ -32,7 +32,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ask(
-    photos: Path, _few_images: None, engine_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path, engine_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, list[dict[str, Any]], str]]:
     """Exit status, answers, and what the command said."""
 

@@ -9,10 +9,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 # What measures time: not two of these at once.
 TIMING = (
+    "tests/bundle/test_command.py",
     "tests/compare/test_command.py",
     "tests/gpu/test_lock.py",
     "tests/gpu/test_nvml.py",
     "tests/isolation/test_waiting.py",
+    "tests/serving/test_closed_loop.py",
+    "tests/sessions/test_bundles.py",
     "tests/timing/",
 )
 

@@ -121,7 +121,8 @@ def test_callers_side_by_side_lose_nothing() -> None:
         for thread in threads:
             thread.join()
 
-    assert nv_clip.counts.inputs == 96 and nv_clip.counts.requests == service.requests
+    # A connection that breaks before the request is read is an attempt of which the service knows nothing.
+    assert nv_clip.counts.inputs == 96 and nv_clip.counts.requests >= service.requests
     for number, batch in batches.items():
         np.testing.assert_array_equal(found[number], embeddings(batch))
 

@@ -10,9 +10,6 @@ from reports.__main__ import main as reports_main
 from reports.bundle.reading import read_bundle
 from tests.helpers.runs import run_here
 
-# It measures time: with pytest-xdist one after another.
-pytestmark = pytest.mark.xdist_group("timing")
-
 TEXT = ("--suite", "embedded", "--models", "clip-text", "--backends", "onnxruntime", "--precisions", "fp32")
 
 
