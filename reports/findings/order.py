@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary
+from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.findings.base import Code, Finding
 from reports.text.formatting import pluralize
 
@@ -135,6 +136,22 @@ def doubts_line(told: Sequence[Doubts], most: int = 4) -> str:
     left = sum(each not in grave for each in told)
     shown = [each.title for each in grave] + ([pluralize(left, "other note")] if left else [])
     return "; ".join(shown)
+
+
+def quietness(found: Sequence[Finding], cases: Sequence[CaseSummary]) -> str:
+    """Whether the machine was quiet while it was timed, in a few words; empty where nothing was timed.
+
+    A GPU is watched (other processes, throttling). Of a CPU only the timings themselves tell.
+    """
+    timed = [case for case in cases if case.latency is not None]
+    codes = {finding.code for finding in found}
+    if not timed:
+        return ""
+    if codes & {Code.GPU_SHARED, Code.GPU_THROTTLED}:
+        return f"Machine quiet: no, {sum(map(gpu_contended, timed))} of {len(timed)} timings were disturbed"
+    if Code.GPU_UNDISTURBED in codes:
+        return "Machine quiet: yes"
+    return f"Machine quiet: not watched, {sum(map(unreliable, timed))} of {len(timed)} timings are rough"
 
 
 def _doubts(code: Code, findings: Sequence[Finding]) -> Doubts:

@@ -9,9 +9,9 @@ from reports.analysis.answer import ModelAnswer, Status, model_answers, status
 from reports.analysis.cases import CaseSummary
 from reports.analysis.pipeline import Comparison, compare_pipelines
 from reports.analysis.recommendation import Recommendation, choose
-from reports.findings.base import Finding, Session
+from reports.findings.base import Code, Finding, Session
 from reports.findings.history import history_findings
-from reports.findings.order import Broken, Doubts, broken, doubts, doubts_line
+from reports.findings.order import Broken, Doubts, broken, doubts, doubts_line, quietness
 from reports.findings.run import check
 from reports.history.last_good import last_good
 from reports.history.session_regressions import Regression
@@ -47,6 +47,16 @@ class Reading:
         """The kinds of doubt in a line."""
         return doubts_line(self.doubts)
 
+    @property
+    def quietness(self) -> str:
+        """Whether the machine was quiet, in a few words."""
+        return quietness(self.found, self.cases)
+
+    @property
+    def became_worse(self) -> frozenset[str]:
+        """The ids of the cases that became worse, as the history says."""
+        return frozenset(case for each in self.broken if each.code == Code.HISTORY for case in each.case_ids)
+
 
 def read(rows: Sequence[Row], since: Sequence[Regression] = (), history: pd.DataFrame | None = None) -> Reading:
     """The last session in `rows`. `since` is what its history says of it (`session_regressions.judge`).
@@ -58,7 +68,7 @@ def read(rows: Sequence[Row], since: Sequence[Regression] = (), history: pd.Data
     choices = choose(cases, least)
     found = check(seen, history_findings(since))
     crashed = {case.id for case in cases if case.status == "error"}
-    worse = sum(one.level == "fail" and one.case not in crashed for one in since)
+    worse = len({one.case for one in since if one.level == "fail"} - crashed)
     finished = any(row["kind"] == "end" for row in session)
     well = {} if history is None else last_good(history, session[0]["session"])
     return Reading(

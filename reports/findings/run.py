@@ -82,9 +82,9 @@ def _errors(seen: Session) -> Iterator[Finding]:
         for stage, outcome, reason in case.reasons():
             told: Data = {"stage": stage, "reason": first_line(reason)}
             if outcome == "error":
-                errors.append((case, f"the {stage} question stopped with an error: {first_line(reason)}", told))
+                errors.append((case, f"the {stage} stopped with an error: {first_line(reason)}", told))
             elif outcome == "failed" and stage != "accuracy":
-                failed.append((case, f"the {stage} question failed: {first_line(reason)}", told))
+                failed.append((case, f"the {stage} failed: {first_line(reason)}", told))
     yield from together(Code.STAGE_ERROR, "fail", errors)
     yield from together(Code.STAGE_FAILED, "fail", failed)
 

@@ -1,13 +1,14 @@
 """What broke comes first, each with what to do; everything else is a doubt of a kind, and nothing is lost."""
 
 from pathlib import Path
+from typing import Any
 
 from reports.findings.base import Code, Finding
 from reports.findings.order import MEND, MEND_RUN, broken, doubts, doubts_line
 from reports.findings.reading import Reading, read
 from reports.history.session_regressions import judge
 from reports.record.schema import Row
-from tests.helpers.rows import answered, case, end_row, row, session_row
+from tests.helpers.rows import accuracy, answered, build, card_speed, case, end_row, row, session_row
 from tests.helpers.runs_to_read import rehearsal, troubled
 
 BASE, WRONG, CRASHED = case("pytorch", "fp32"), case("tensorrt", "int8"), case("torch-compile", "fp16")
@@ -85,3 +86,27 @@ def test_cases_last_well_on_different_days_have_no_one_answer() -> None:
     finding = Finding(Code.GATE_FAILED, "fail", "fails its gate", "two", ("a", "b"))
     assert broken([finding], [], {"a": "passed last on 2026-01-01", "b": "new in this session"})[0].since == ""
     assert broken([finding], [], {"a": "new in this session"})[0].since == "new in this session"
+
+
+def test_whether_the_machine_was_quiet_is_told_in_few_words() -> None:
+    watched = {"sm_clock_mhz": 1980.0, "foreign": "", "throttled": False}
+    shared = {**watched, "foreign": "another process computed on the GPU: 4242"}
+
+    def run(*states: dict[str, Any]) -> str:
+        rows = [session_row(gpu="NVIDIA H200")]
+        for precision, state in zip(("fp32", "fp16"), states, strict=True):
+            one = case("pytorch", precision)
+            rows += [build(one), card_speed(one, 4.0, state=state), accuracy(one, 1.0)]
+        return read([*rows, end_row()]).quietness
+
+    assert run(watched, watched) == "Machine quiet: yes"
+    assert run(watched, shared) == "Machine quiet: no, 1 of 2 timings were disturbed"
+    on_cpu = read([session_row(), *answered(BASE, 80.0), *answered(WRONG, 10.0), end_row()]).quietness
+    assert on_cpu == "Machine quiet: not watched, 0 of 2 timings are rough"
+    assert read([session_row(), end_row()]).quietness == ""
+
+
+def test_a_case_that_became_worse_is_known_to_its_card(tmp_path: Path) -> None:
+    rows, history = troubled(tmp_path / "history")
+    found = read(rows, judge(history, rows[0]["session"]), history)
+    assert found.became_worse and found.became_worse < {each.id for each in found.cases}

@@ -201,7 +201,7 @@ ON_CARD = [
     *(build(TENSORRT), card_speed(TENSORRT, 1.0, energy={"joules_per_image": 0.0123}), accuracy(TENSORRT, 0.99)),
     end_row(),
 ]
-OF_A_CARD = ("device time", "on the card", "an image", "of peak", "What the card did meanwhile", "compute capability")
+OF_A_CARD = ("device time", "on the card", "an image", "of peak", "What the GPU did meanwhile", "compute capability")
 
 
 def test_a_run_on_a_card_shows_its_columns_and_what_the_card_did() -> None:

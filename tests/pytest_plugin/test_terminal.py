@@ -86,7 +86,7 @@ def test_what_broke_stands_behind_the_answer_with_what_to_do(tmp_path: Path) -> 
     )
     assert end[1:4] == [
         "1 failed the gate; 1 crashed.",
-        "Broken: yolov8n torch-compile FP16 (batch 8): the build question stopped with an error: no compiler → "
+        "Broken: yolov8n torch-compile FP16 (batch 8): the build stopped with an error: no compiler → "
         "its log stands under Why; --resume DIR runs it again",
         "Broken: yolov8n tensorrt INT8 (batch 8): fails its gate: keeps 90.0\u202f% (89.2–90.8) of the baseline's "
         "mAP50-95; 98\u202f% is asked. → "
