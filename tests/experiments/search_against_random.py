@@ -60,8 +60,13 @@ def run(asked: argparse.Namespace) -> int:
         described = workers.describe(asked)
         space = space_of(asked, options, described)
         seconds = asked.seconds
+        points: list[Point] = []
         for name in ("search", "random"):
             with Journal(asked.output / f"{name}.jsonl", described.identity) as journal:
+                # Both are timed against the same FP32, measured once: two readings of it would favour one of them.
+                for point in points:
+                    if point.configuration.is_fp32 and point.configuration not in journal.points:
+                        journal.append(point)
                 ask = Recorder(journal, Measuring(workers, space, journal), seconds)
                 try:
                     if name == "search":
