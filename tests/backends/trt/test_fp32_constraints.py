@@ -24,7 +24,7 @@ from tests.helpers.networks import write_detector
 OBEY = "OBEY_PRECISION_CONSTRAINTS"
 # How the parser of 8.6 imports the operators of these graphs (builtin_op_importers.cpp of onnx-tensorrt).
 OPERATORS = {
-    "ELEMENTWISE": "Add Sub Mul Div Equal",
+    "ELEMENTWISE": "Add Sub Mul Div Equal Less Greater LessOrEqual GreaterOrEqual",
     "SHUFFLE": "Reshape Transpose Squeeze Unsqueeze Flatten",
     "MATRIX_MULTIPLY": "MatMul",
     "SLICE": "Slice Split Expand",
