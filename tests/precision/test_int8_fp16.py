@@ -165,6 +165,10 @@ def test_coordinates_stay_fp32_beside_int8_and_fp16(detector_graph: Path, tmp_pa
     assert sorted(wide) == sorted(
         ["Cast", "Cast", "Reshape", "Slice", "Slice", "Sub", "Add", "Add", "Div", "Sub", "Concat", "Mul"]
     )
+    # The graph is TensorRT's; ONNX Runtime stands in for it here. On a CPU with AVX512-FP16 1.23 to 1.27 put its boxes
+    # 1.69 pixels off, 1.30 to 1.32 as far as INT8 alone does, 0.39.
+    if Version(onnxruntime.__version__) < Version("1.30"):
+        pytest.skip("this ONNX Runtime computes FP16 between Q/DQ pairs otherwise")
     # INT8 alone decides where boxes are: they lie as near to FP32's as those of the graph with an FP32 rest.
     fp32, int8, rest = (
         run(open_session(path), feeds[0])["output0"][:, :4]
