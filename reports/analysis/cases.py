@@ -67,6 +67,7 @@ class CaseSummary:
     backend: str
     precision: str
     batch: int
+    streams: int  # callers that ask at the same time
     answers: Answers
     latency: Latency | None
     launch: Latency | None  # the host's launches of a call on a card, where they were told apart
@@ -74,11 +75,22 @@ class CaseSummary:
     gate: str  # "pass", "fail", "not judged" or "–"
     status: str  # "passed", "failed", "error", "skipped"
     problems: tuple[str, ...]
+    memory_limit_bytes: float = 0.0  # 0: none was given
 
     @property
     def name(self) -> str:
-        """Backend and precision: `onnxruntime INT8`."""
-        return f"{self.backend} {self.precision.upper()}"
+        """Backend and precision: `onnxruntime INT8`; with several callers `tensorrt FP16, 2 streams`."""
+        return f"{self.backend} {self.precision.upper()}{streams_words(self.streams)}"
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """The most GPU memory that the engine used while it was timed; None on a CPU and where nothing watched."""
+        return self.speed.gpu.memory_peak_bytes if self.speed.gpu else None
+
+    @property
+    def over_memory_limit(self) -> bool:
+        """Whether it uses more GPU memory than the session's limit allows; unknown use is over any limit."""
+        return bool(self.memory_limit_bytes) and (self.memory_bytes or math.inf) > self.memory_limit_bytes
 
     @property
     def launch_bound(self) -> bool:
@@ -95,7 +107,7 @@ class CaseSummary:
 
     @property
     def is_baseline(self) -> bool:
-        return (self.backend, self.precision) == (BASELINE_BACKEND, BASELINE_PRECISION)
+        return (self.backend, self.precision, self.streams) == (BASELINE_BACKEND, BASELINE_PRECISION, 1)
 
     @property
     def failed_stages(self) -> tuple[str, ...]:
@@ -182,6 +194,11 @@ def _worst(metric: Metric) -> tuple[float, float]:
     return metric.ratio.value, metric.ratio.value if metric.ratio.low is None else metric.ratio.low
 
 
+def streams_words(streams: int) -> str:
+    """`, 2 streams`; nothing for one, which is the usual."""
+    return f", {streams} streams" if streams > 1 else ""
+
+
 def tolerance(rows: Sequence[Row]) -> float:
     """The gate of this session: 0.02 asks for at least 98 % of the baseline."""
     return next((read_settings(row).tolerance for row in rows if row["kind"] == "session"), DEFAULT_TOLERANCE)
@@ -197,7 +214,8 @@ def summarize(rows: Sequence[Row]) -> list[CaseSummary]:
             answers.setdefault(row["case"]["id"], {}).pop(row["question"], None)
             answers[row["case"]["id"]][row["question"]] = row
     least = 1 - tolerance(rows)
-    cases = [_summary(case_answers, least) for case_answers in answers.values()]
+    limit = next((read_settings(row).memory_limit_bytes for row in rows if row["kind"] == "session"), 0.0)
+    cases = [replace(_summary(case_answers, least), memory_limit_bytes=limit) for case_answers in answers.values()]
     models = list(dict.fromkeys(case.model for case in cases))
     cases.sort(key=lambda case: (models.index(case.model), case.batch))
     baselines: dict[tuple[str, int], CaseSummary | None] = {}
@@ -217,6 +235,7 @@ def _summary(rows: Mapping[str, Row], least: float) -> CaseSummary:
         backend=str(case["backend"]),
         precision=str(case["precision"]),
         batch=int(case["batch"]),
+        streams=int(case.get("streams", 1)),
         answers=answers,
         latency=None,
         launch=None,
@@ -280,9 +299,10 @@ def _with_speedup(case: CaseSummary, baseline: CaseSummary | None) -> CaseSummar
 
 
 def reference_case(case: CaseSummary, cases: Sequence[CaseSummary], backend: str) -> CaseSummary | None:
-    """The FP32 case of the same model and batch in this backend, if it was timed and is what its name says."""
+    """The FP32 case of the same model and batch in this backend, asked by one caller, if it was timed and is what its
+    name says."""
     for other in cases:
-        same = (other.model, other.batch) == (case.model, case.batch)
+        same = (other.model, other.batch, other.streams) == (case.model, case.batch, 1)
         if same and (other.backend, other.precision) == (backend, BASELINE_PRECISION) and other.latency:
             return other if other.consistent else None
     return None

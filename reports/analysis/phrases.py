@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from reports.analysis.cases import CaseSummary
+from reports.analysis.cases import CaseSummary, streams_words
 from reports.text.formatting import join_words, percent, percent_interval
 
 # What engines are called where a person reads them first; tables and commands keep the backend's own name.
@@ -47,4 +47,6 @@ def engine_name(case: CaseSummary) -> str:
     """`TensorRT INT8 with a CUDA graph`; a backend without a name here by its own: `openvino FP16`."""
     known = ENGINES.get(case.backend)
     # Not by str.format: a precision is text from a record and might hold braces itself.
-    return known.replace("{}", case.precision.upper()) if known else case.name
+    if known is None:
+        return case.name
+    return known.replace("{}", case.precision.upper()) + streams_words(case.streams)

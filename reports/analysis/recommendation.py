@@ -25,6 +25,7 @@ from reports.text.formatting import (
 TIE = 1.03
 # Engines whose medians differ by more are none, however uncertain one of them is: nobody would take either.
 WIDEST_TIE = 1.05
+GIGABYTE = 1e9
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,13 @@ def recommend(rows: Sequence[Row]) -> list[Recommendation]:
 
 
 def choose(cases: Sequence[CaseSummary], least: float) -> list[Recommendation]:
-    """The same of cases that are summarized already."""
+    """The same of cases that are summarized already.
+
+    A batch of one is chosen for one caller: it answers how long one image takes, and several callers share a device.
+    """
     groups: dict[tuple[str, int], list[CaseSummary]] = {}
     for case in cases:
-        if case.latency is not None:
+        if case.latency is not None and (case.batch > 1 or case.streams == 1):
             groups.setdefault((case.model, case.batch), []).append(case)
     return [_choose(model, batch, timed, least) for (model, batch), timed in groups.items()]
 
@@ -135,9 +139,10 @@ def _p50(case: CaseSummary) -> float:
 
 
 def may_ship(case: CaseSummary) -> bool:
-    """Passed its gate, on the engine that was timed. The baseline needs no gate: it is what is promised."""
+    """Passed its gate, on the engine that was timed, within the memory limit. The baseline needs no gate: it is what is
+    promised."""
     judged = case.gate == "pass" or (case.is_baseline and case.gate != "fail")
-    return judged and case.status == "passed" and not case.problems
+    return judged and case.status == "passed" and not case.problems and not case.over_memory_limit
 
 
 def _overlap(one: CaseSummary, other: CaseSummary) -> bool:
@@ -215,11 +220,19 @@ def _against(case: CaseSummary, least: float) -> str:
         return f"fails its gate, it {gate_sentence(case, least)}"
     if case.problems:
         return f"cannot be trusted: {case.problems[0]}"
+    if case.over_memory_limit:
+        return over_memory_words(case)
     if case.failed_stages:
         return f"failed its {case.failed_stages[0]} question: {first_line(case.reason(case.failed_stages[0]))}"
     if case.status != "passed":
         return f"ended as {case.status}"
     return "was not judged"
+
+
+def over_memory_words(case: CaseSummary) -> str:
+    """`uses 13.1 GB of GPU memory, more than the limit of 11 GB`."""
+    used = "an unknown amount" if case.memory_bytes is None else f"{case.memory_bytes / GIGABYTE:.1f} GB"
+    return f"uses {used} of GPU memory, more than the limit of {case.memory_limit_bytes / GIGABYTE:g} GB"
 
 
 def int8_costs(timed: Sequence[CaseSummary], least: float) -> str | None:

@@ -20,6 +20,7 @@ COLUMNS = {
     "backend": "string",
     "precision": "string",
     "batch": "Int64",
+    "streams": "Int64",
     "images_per_second": "Float64",
     "p50_ms": "Float64",
     "p50_low_ms": "Float64",
@@ -79,6 +80,7 @@ METRIC_COLUMNS = {
     "backend": "string",
     "precision": "string",
     "batch": "Int64",
+    "streams": "Int64",
     "metric": "string",
     "value": "Float64",
     "baseline": "Float64",
@@ -243,6 +245,7 @@ def _identity(case: CaseSummary) -> dict[str, Any]:
         "backend": case.backend,
         "precision": case.precision,
         "batch": case.batch,
+        "streams": case.streams,
     }
 
 

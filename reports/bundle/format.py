@@ -42,7 +42,9 @@ class BundledFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class CaseName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The case of the matrix that the engine is of. `dynamic_batch`: it takes other batches as well."""
+    """The case of the matrix that the engine is of. `dynamic_batch`: it takes other batches as well. Its speed was
+    measured with `streams` callers at the same time.
+    """
 
     model: ModelName
     task: Literal["detection", "zero-shot"]
@@ -50,10 +52,12 @@ class CaseName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     precision: Text
     batch: Annotated[int, msgspec.Meta(ge=1, le=1024)]
     dynamic_batch: bool
+    streams: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
 
     @property
     def id(self) -> str:
-        return f"{self.model}-{self.backend}-{self.precision}-b{self.batch}"
+        streams = f"-s{self.streams}" if self.streams > 1 else ""
+        return f"{self.model}-{self.backend}-{self.precision}-b{self.batch}{streams}"
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

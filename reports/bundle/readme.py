@@ -39,12 +39,13 @@ def _head(bundle: Bundle) -> str:
         else f"{machine.cpu}, {machine.cores} cores"
     )
     batch = f"{case.batch}, others too" if case.dynamic_batch else f"{case.batch} exactly"
+    callers = "one caller" if case.streams == 1 else f"{case.streams} callers, each with its own execution context"
     with_ = ", ".join(f"{name} {value}" for name, value in bundle.built_with.items() if value not in ("", None))
     rows = {
         "engine": f"{case.backend}, {case.precision.upper()}, batch {batch}",
         "measured on": where,
         "built with": with_,
-        "speed": f"{speed.images_per_second:.1f} images/s{_interval(speed.low, speed.high, '.1f')} of one caller, "
+        "speed": f"{speed.images_per_second:.1f} images/s{_interval(speed.low, speed.high, '.1f')} of {callers}, "
         f"{speed.latency_ms.p50:.3f} ms a batch ({speed.quantity} by {speed.instrument})",
         **{metric.name: _metric(metric) for metric in bundle.metrics},
         "gate": f"{'passed' if gate.passed else 'FAILED'}: at least {100 * (1 - gate.tolerance):g} % of the baseline"

@@ -289,6 +289,8 @@ class SpeedResult(Timing, frozen=True, kw_only=True):
 
     `latency_ms` is device time on a GPU and end-to-end latency on a CPU (`quantity`). `samples_ms` are its calls in
     the order of time where one process timed the case; of several each keeps its own in `processes`.
+    With several callers at once `latency_ms` is the time of a round of all of them over the batches that it answered,
+    so that throughput is the batch over it, and `under_load_ms` what one batch took while the others were served.
     `share_of_peak` is the floating point operations a second over what the GPU can do, `above_peak` that this is more
     than all, `share_of_bandwidth` the same of weights and images over the memory's bandwidth.
     """
@@ -299,6 +301,7 @@ class SpeedResult(Timing, frozen=True, kw_only=True):
     warmup_s: Number | None = None
     outliers: int | None = None
     launch: Launch | None = None
+    under_load_ms: Quantiles | None = None
     end_to_end: EndToEnd | None = None
     processes: tuple[ProcessTiming, ...] = ()
     flops_per_image: Number | None = None

@@ -45,7 +45,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The options that decide how figures are read, and where engines lie.
 
-    `shards` lists the sessions that were merged into this one. `measure_seconds` is 0 where nobody asked for a limit.
+    `shards` lists the sessions that were merged into this one. `measure_seconds` and `memory_limit_bytes` are 0 where
+    nobody asked for a limit.
     """
 
     tolerance: Number = DEFAULT_TOLERANCE
@@ -53,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trt_level: Number | None = None
     engine_cache: str = ""
     measure_seconds: Number = 0.0
+    memory_limit_bytes: Number = 0.0
     shards: tuple[str, ...] = ()
 
     @property

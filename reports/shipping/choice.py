@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from reports.analysis.answer import LATENCY, LATENCY_BATCH, THROUGHPUT, ModeAnswer, model_answers
 from reports.analysis.cases import CaseSummary
 from reports.analysis.phrases import gate_sentence
-from reports.analysis.recommendation import TIE, choose, comparable, may_ship
+from reports.analysis.recommendation import TIE, choose, comparable, may_ship, over_memory_words
 from reports.errors import ReportError
 from reports.text.formatting import significant
 
@@ -66,7 +66,7 @@ def choose_model(cases: Sequence[CaseSummary], model: str, mode: str, least: flo
         )
     able = [case for case in cases if case.model == model and not why_not(case, least)]
     if mode == LATENCY:
-        able = [case for case in able if case.batch == LATENCY_BATCH]
+        able = [case for case in able if case.batch == LATENCY_BATCH and case.streams == 1]
     recommended = [case for case in asked.ship if case in able]
     if recommended:
         return Choice(recommended[0], f"Recommended for {mode}: {_figures(recommended[0], least)}.")
@@ -90,6 +90,8 @@ def why_not(case: CaseSummary, least: float) -> str:
         return "its accuracy was not judged"
     if case.latency is None:
         return "its speed was not measured"
+    if case.over_memory_limit:
+        return f"it {over_memory_words(case)}"
     return "" if may_ship(case) else next(iter(case.problems), f"it ended as {case.status}")
 
 

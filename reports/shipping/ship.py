@@ -56,6 +56,7 @@ def _name(case: CaseSummary) -> CaseName:
         backend=case.backend,
         precision=case.precision,
         batch=case.batch,
+        streams=case.streams,
         dynamic_batch=bool(case.build.dynamic_batch),
     )
 

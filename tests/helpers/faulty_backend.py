@@ -73,6 +73,7 @@ class Chaos:
     needs_onnx = False
     dynamic_batch = True
     file_name = "nothing.txt"
+    one_stream_reason = ""
 
     def unsupported_reason(self, precision: str, device: str) -> str:
         return "" if precision == "fp32" else "chaos has one precision"

@@ -18,6 +18,7 @@ class Toy:
     needs_onnx = False
     dynamic_batch = True
     file_name = "toy.pt"
+    one_stream_reason = "it has one module and keeps it simple"
 
     def unsupported_reason(self, precision: str, device: str) -> str:
         return "" if precision == "fp32" and device == "cpu" else "the toy computes in FP32 on the CPU"

@@ -32,6 +32,7 @@ class Machine:
 class FakeInstrument:
     def __init__(self, machine, name, duration_s, quantity):
         self.machine, self.name, self.duration_s, self.quantity = machine, name, duration_s, quantity
+        self.batches_per_call = 1
         self.calls = []
 
     def timed_call(self, call):

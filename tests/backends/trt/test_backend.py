@@ -243,7 +243,7 @@ def test_a_foreign_plan_and_a_wrong_batch_are_told(graphs: dict[str, Path], tmp_
     path = tmp_path / "model.plan"
     path.write_bytes(build_plan(graphs["fp32"], "fp32", (SHAPE,), OPTIONS).content)
     with pytest.raises(BenchError, match="does not take inputs"):
-        TrtEngine(path)(torch.rand(3, *SHAPE[1:], device="cuda"))
+        TrtEngine.open(path)(torch.rand(3, *SHAPE[1:], device="cuda"))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(BenchError, match="refuses the engine"):
-        TrtEngine(path)
+        TrtEngine.open(path)
