@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from reports.analysis.certainty import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED
 from reports.analysis.timing_quality import WIDE_INTERVAL
-from reports.record.pipeline import ENGINE_STAGES, FEEDING_STAGES, PipelineSpeed, PipelineSummary
+from reports.record.pipeline import ENGINE_STAGES, FEEDING_STAGES, PipelineSpeed, PipelineSummary, unusual_nms
 from reports.record.results import Metric
 from reports.record.schema import DEFAULT_TOLERANCE, reaches
 from reports.text.formatting import share, significant, times
@@ -234,11 +234,13 @@ def short_name(pipeline: PipelineSummary) -> str:
 
 
 def name_parts(pipeline: PipelineSummary) -> tuple[str, ...]:
-    """Decoder, preprocessing, engines, and how stages overlap with the batch."""
+    """Decoder, preprocessing, engines, an unusual NMS, and how stages overlap with the batch."""
     name = pipeline.name
     engines = " + ".join(dict.fromkeys(_engine(each) for each in (name.detector, name.image_tower)))
     batch = f", batch {pipeline.speed.batch}" if pipeline.speed and pipeline.speed.batch else ""
-    return tuple(filter(None, (name.decoder, name.preprocessor, engines, f"{name.overlap}{batch}")))
+    nms = unusual_nms(name.preprocessor, name.nms) if name.nms else ""
+    parts = (name.decoder, name.preprocessor, engines, f"NMS {nms}" if nms else "", f"{name.overlap}{batch}")
+    return tuple(filter(None, parts))
 
 
 def speedup(pipeline: PipelineSummary, baseline: PipelineSummary) -> float:
