@@ -96,6 +96,55 @@ def exchanges(baseline: PipelineSpeed, other: PipelineSpeed) -> list[Exchange]:
     return sorted(found, key=lambda each: -each.speedup)
 
 
+@dataclass(frozen=True)
+class PredictionCheck:
+    """What exchanging only the engines was to bring, by the baseline's stage times and the engines' own, and brought.
+
+    `serial` is what it brought in the serial passes. `rest_before_ms` and `rest_after_ms` are milliseconds a photo of
+    all other stages beside the engines of either, which the prediction takes to be equal; `stage` is the one of them
+    that changed most.
+    """
+
+    predicted: float
+    measured: float
+    serial: float
+    rest_before_ms: float
+    rest_after_ms: float
+    stage: str
+    stage_before_ms: float
+    stage_after_ms: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the two are within 10 %."""
+        return self._near(self.predicted)
+
+    @property
+    def rest_explains(self) -> bool:
+        """Whether the times that the other stages really took beside these engines give what was measured."""
+        return not self.holds and self._near(self.serial)
+
+    def _near(self, said: float) -> bool:
+        return abs(self.measured / said - 1) <= CLOSE
+
+
+def check_prediction(baseline: PipelineSpeed, engines: PipelineSpeed) -> PredictionCheck:
+    """`engines` is the speed of the pipeline that exchanges the engines of `baseline` and nothing else."""
+    before = {stage.name: stage.wall_ms for stage in baseline.stages if stage.name not in ENGINE_STAGES}
+    after = {stage.name: stage.wall_ms for stage in engines.stages if stage.name not in ENGINE_STAGES}
+    changed = max(before, key=lambda name: abs(after.get(name, 0.0) - before[name]), default="")
+    return PredictionCheck(
+        predicted=next(each.speedup for each in exchanges(baseline, engines) if each.name == ENGINES),
+        measured=rate(engines) / rate(baseline),
+        serial=whole_ms(baseline) / whole_ms(engines),
+        rest_before_ms=sum(before.values()),
+        rest_after_ms=sum(after.values()),
+        stage=changed,
+        stage_before_ms=before.get(changed, 0.0),
+        stage_after_ms=after.get(changed, 0.0),
+    )
+
+
 def engines_alone(baseline: PipelineSummary, pipelines: Sequence[PipelineSummary]) -> PipelineSummary | None:
     """The pipeline that exchanges the engines of `baseline` and nothing else; None where none was timed."""
     kept = ("photo_set", "decoder", "preprocessor", "nms", "overlap")
