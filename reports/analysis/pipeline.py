@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from reports.analysis.certainty import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED
 from reports.analysis.timing_quality import WIDE_INTERVAL
-from reports.record.pipeline import ENGINE_STAGES, FEEDING_STAGES, PipelineSpeed, PipelineSummary
+from reports.record.pipeline import ENGINE_STAGES, FEEDING_STAGES, PipelineSpeed, PipelineSummary, unusual_nms
 from reports.record.results import Metric
 from reports.record.schema import DEFAULT_TOLERANCE, reaches
 from reports.text.formatting import share, significant, times
@@ -94,6 +94,55 @@ def exchanges(baseline: PipelineSpeed, other: PipelineSpeed) -> list[Exchange]:
     parts = [(stage.name, (stage.name,)) for stage in baseline.stages if stage.name not in ENGINE_STAGES]
     found = [_exchange(name, names, baseline, after) for name, names in [*parts, (ENGINES, ENGINE_STAGES)]]
     return sorted(found, key=lambda each: -each.speedup)
+
+
+@dataclass(frozen=True)
+class PredictionCheck:
+    """What exchanging only the engines was to bring, by the baseline's stage times and the engines' own, and brought.
+
+    `serial` is what it brought in the serial passes. `rest_before_ms` and `rest_after_ms` are milliseconds a photo of
+    all other stages beside the engines of either, which the prediction takes to be equal; `stage` is the one of them
+    that changed most.
+    """
+
+    predicted: float
+    measured: float
+    serial: float
+    rest_before_ms: float
+    rest_after_ms: float
+    stage: str
+    stage_before_ms: float
+    stage_after_ms: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the two are within 10 %."""
+        return self._near(self.predicted)
+
+    @property
+    def rest_explains(self) -> bool:
+        """Whether the times that the other stages really took beside these engines give what was measured."""
+        return not self.holds and self._near(self.serial)
+
+    def _near(self, said: float) -> bool:
+        return abs(self.measured / said - 1) <= CLOSE
+
+
+def check_prediction(baseline: PipelineSpeed, engines: PipelineSpeed) -> PredictionCheck:
+    """`engines` is the speed of the pipeline that exchanges the engines of `baseline` and nothing else."""
+    before = {stage.name: stage.wall_ms for stage in baseline.stages if stage.name not in ENGINE_STAGES}
+    after = {stage.name: stage.wall_ms for stage in engines.stages if stage.name not in ENGINE_STAGES}
+    changed = max(before, key=lambda name: abs(after.get(name, 0.0) - before[name]), default="")
+    return PredictionCheck(
+        predicted=next(each.speedup for each in exchanges(baseline, engines) if each.name == ENGINES),
+        measured=rate(engines) / rate(baseline),
+        serial=whole_ms(baseline) / whole_ms(engines),
+        rest_before_ms=sum(before.values()),
+        rest_after_ms=sum(after.values()),
+        stage=changed,
+        stage_before_ms=before.get(changed, 0.0),
+        stage_after_ms=after.get(changed, 0.0),
+    )
 
 
 def engines_alone(baseline: PipelineSummary, pipelines: Sequence[PipelineSummary]) -> PipelineSummary | None:
@@ -234,11 +283,13 @@ def short_name(pipeline: PipelineSummary) -> str:
 
 
 def name_parts(pipeline: PipelineSummary) -> tuple[str, ...]:
-    """Decoder, preprocessing, engines, and how stages overlap with the batch."""
+    """Decoder, preprocessing, engines, an unusual NMS, and how stages overlap with the batch."""
     name = pipeline.name
     engines = " + ".join(dict.fromkeys(_engine(each) for each in (name.detector, name.image_tower)))
     batch = f", batch {pipeline.speed.batch}" if pipeline.speed and pipeline.speed.batch else ""
-    return tuple(filter(None, (name.decoder, name.preprocessor, engines, f"{name.overlap}{batch}")))
+    nms = unusual_nms(name.preprocessor, name.nms) if name.nms else ""
+    parts = (name.decoder, name.preprocessor, engines, f"NMS {nms}" if nms else "", f"{name.overlap}{batch}")
+    return tuple(filter(None, parts))
 
 
 def speedup(pipeline: PipelineSummary, baseline: PipelineSummary) -> float:

@@ -19,6 +19,15 @@ ENGINE_STAGES = ("detector", "image tower")
 FEEDING_STAGES = ("read", "decode", "preprocess")
 
 
+# The NMS that goes with a preprocessor: on a CPU, and on a GPU. A name says it where it is another.
+USUAL_NMS = {"reference": ("ultralytics",), "fast": ("batched", "matrix"), "matrix": ("batched", "matrix")}
+
+
+def unusual_nms(preprocessor: str, nms: str) -> str:
+    """`nms` where a pipeline with this preprocessor usually has another, else nothing."""
+    return "" if nms in USUAL_NMS.get(preprocessor, ()) else nms
+
+
 class StageTime(msgspec.Struct, frozen=True, kw_only=True):
     """One stage of the serial, synchronised pass: milliseconds a photo. `cpu_ms` are those of all cores together."""
 

@@ -7,6 +7,7 @@ from reports.analysis.pipeline import (
     HELD,
     NOT_HELD,
     NOT_MEASURED,
+    check_prediction,
     compare_pipelines,
     exchanges,
     limits,
@@ -59,6 +60,22 @@ def test_on_a_gpu_the_workers_are_the_limit_where_decoding_is_slow():
 
 def test_stages_that_do_not_add_up_are_seen():
     assert sum_of_stages(speed(whole=250.0)) == pytest.approx(0.76)
+
+
+def test_a_prediction_holds_where_the_other_stages_take_as_long_as_before():
+    """Engines of 1.2 ms become 0.2 of 4.8 ms in all."""
+    small = {"decode": 3.0, "nms": 0.6, "detector": 0.6, "image tower": 0.6}
+    faster = {**small, "detector": 0.1, "image tower": 0.1}
+    check = check_prediction(speed(small), speed(faster))
+    assert check.predicted == pytest.approx(4.8 / 3.8) == check.measured
+    assert check.holds and not check.rest_explains
+    slowed = check_prediction(speed(small), speed({**faster, "nms": 2.0}))
+    assert slowed.predicted == check.predicted and slowed.measured == pytest.approx(4.8 / 5.2)
+    assert not slowed.holds and slowed.rest_explains
+    assert (slowed.stage, slowed.stage_before_ms, slowed.stage_after_ms) == ("nms", 0.6, 2.0)
+    assert (slowed.rest_before_ms, slowed.rest_after_ms) == pytest.approx((3.6, 5.0))
+    drifted = check_prediction(speed(small), speed(faster, rate=1000 / 4.8))
+    assert not drifted.holds and not drifted.rest_explains and drifted.serial == pytest.approx(4.8 / 3.8)
 
 
 def test_what_to_change_first_is_said_and_the_claim_is_judged():

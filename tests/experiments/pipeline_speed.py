@@ -82,8 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sizes = {"12mp": (width, height), "coco": COCO_SENSOR}
     materials = [_material(name, cache, asked, size, scratch) for name, size in sizes.items()]
     _say(started, "photos are made")
-    workbench = open_workbench(_options(asked), _suite(asked.real), print)
-    embedded = open_workbench(_options(asked), _suite(None), print) if asked.real else workbench
+    workbench = open_workbench(_options(asked), suite_of(asked.real), print)
+    embedded = open_workbench(_options(asked), suite_of(None), print) if asked.real else workbench
     session = SessionRow(
         new_session_id(),
         workbench.sources.describe([]),
@@ -429,7 +429,8 @@ def _enlarged(coco128: Path, count: int, sensor: tuple[int, int], folder: Path) 
     return LabelledPhotos(photos, annotations, ids, (), (None,) * len(stored))
 
 
-def _suite(real: Path | None) -> Suite:
+def suite_of(real: Path | None) -> Suite:
+    """The embedded suite, or that of a folder with yolov8n-coco.pt and coco128/, CLIP with random weights."""
     if real is None:
         return Suite("embedded", "experiment")
     return Suite(

@@ -64,6 +64,27 @@ def test_the_prediction_is_held_against_the_run_that_checks_it():
     assert "within 10 %" in said
 
 
+def test_a_prediction_that_does_not_hold_is_explained_where_it_is_shown():
+    base = {"decode": 3.0, "nms": 0.6, "detector": 0.6, "image tower": 0.6}
+    slowed = {**base, "detector": 0.1, "image tower": 0.1, "nms": 2.0}
+
+    def said(stages, rate):
+        given = [
+            session_row(),
+            pipeline_row("base", speed=speed(base, 208.3), baseline=True),
+            pipeline_row("engines", speed=speed(stages, rate), detector="onnxruntime-fp32"),
+            pipeline_row("engines", accuracy="passed", detector="onnxruntime-fp32"),
+        ]
+        (line,) = [each for each in section(given).sets[0].checks if "Prediction" in each]
+        return line
+
+    shared = said(slowed, 192.3)
+    assert "not within 10 %" in shared and "NMS, 0.600 → 2.00 ms" in shared and "3.60 ms a photo" in shared
+    drifted = said({**slowed, "nms": 0.6}, 208.3)
+    assert "not within 10 %" in drifted and "In the serial passes it brought 1.26×" in drifted
+    assert said({**slowed, "nms": 0.6}, 263.2).endswith("within 10 %.")
+
+
 def test_what_comes_from_the_record_is_escaped_and_reasons_are_listed():
     page = render(rows())
     assert "<b>other</b>" not in page and "&lt;b&gt;other&lt;/b&gt;-12mp: the decoder nvimagecodec needs" in page

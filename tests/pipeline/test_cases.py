@@ -1,12 +1,14 @@
 """Which pipelines a run measures."""
 
+from dataclasses import replace
+
 import pytest
 
 from fixtures import ROOT
 from fixtures.errors import BenchError
 from fixtures.pipeline.measuring.cases import PHOTO_SETS, plan_pipelines
 from fixtures.pipeline.registry import DECODER_NEEDS, DECODERS, unsupported_reason
-from fixtures.pipeline.spec import BASELINE, EngineName, PipelineSpec
+from fixtures.pipeline.spec import BASELINE, NMS_IN_GRAPH, EngineName, PipelineSpec
 from fixtures.plan.options import Options
 from fixtures.plan.suite import Suite
 
@@ -34,8 +36,18 @@ def test_one_pipeline_exchanges_the_engines_and_nothing_else():
 def test_all_exchanges_each_decoder_resize_and_nms_alone():
     specs = {case.spec for case in planned(pipelines="all").values()}
     assert {spec.decoder for spec in specs} == set(DECODERS)
+    assert {spec.nms for spec in specs if spec.preprocessor == "reference"} == {"ultralytics", "batched", "matrix"}
+    inside = next(spec for spec in specs if spec.nms == NMS_IN_GRAPH)
+    assert inside.id.endswith("onnxruntime-fp32-in-graph-threads") and replace(inside, nms="batched") in specs
+    assert BASELINE in specs and len({spec.id for spec in specs}) == len(specs)
     reasons = {case.spec.decoder: case.reason for case in planned(pipelines="all").values() if case.reason}
     assert "needs an NVIDIA GPU" in reasons["nvimagecodec"]
+
+
+def test_nms_inside_the_graph_is_measured_on_request_and_has_a_reason_where_no_engine_reads_onnx():
+    assert not any(case.spec.nms == NMS_IN_GRAPH for case in planned().values())
+    cases = [case for case in planned(pipelines="all", backends="pytorch").values() if case.spec.nms == NMS_IN_GRAPH]
+    assert cases and all("built from a PyTorch module" in case.reason for case in cases)
 
 
 @pytest.mark.parametrize(
