@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper
@@ -78,25 +77,25 @@ class Classifier(nn.Module):
 class Grid(nn.Module):
     """`input_1` [B, 3, H, W], RGB in 0..1 → `output_cov/Sigmoid` [B, C, h, w] and `output_bbox/BiasAdd` [B, 4C, h, w].
 
-    The head reads what the embedded detector knows at stride 16: of boxes and of classes.
+    What the embedded detector says at stride 16, in DetectNet_v2's terms: its cells are centred 7.5 pixels before the
+    detector's, and its distances are in units of 35 pixels. `offset` is the place of a cell's centre in it.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, offset: float = OFFSET) -> None:
         super().__init__()
         self.backbone = Backbone()
-        head = self.backbone.head
-        self.of_boxes, self.of_classes = head.cv2[1][:2], head.cv3[1][:2]
-        channels = head.cv2[1][2].in_channels + head.cv3[1][2].in_channels
-        self.coverage, self.boxes = nn.Conv2d(channels, classes, 1), nn.Conv2d(channels, 4 * classes, 1)
-
-    def features(self, images: torch.Tensor) -> torch.Tensor:
-        """[B, channels, H/16, W/16]."""
-        middle = self.backbone(images)[1]
-        return torch.cat([self.of_boxes(middle), self.of_classes(middle)], dim=1)
+        self.head, self.classes = self.backbone.head, classes
+        self.bins = self.head.dfl.conv.weight.data.flatten()
+        elsewhere = (STRIDE / 2 - offset) / SCALE
+        self.shift = torch.tensor([-elsewhere, -elsewhere, elsewhere, elsewhere])
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        found = self.features(images)
-        return self.coverage(found).sigmoid(), self.boxes(found)
+        middle = self.backbone(images)[1]
+        raw = self.head.cv2[1](middle)
+        shares = raw.reshape(-1, 4, len(self.bins), *raw.shape[2:]).softmax(dim=2)
+        distances = (shares * self.bins[None, None, :, None, None]).sum(dim=2)
+        boxes = distances * (STRIDE / SCALE) + self.shift[None, :, None, None]
+        return self.head.cv3[1](middle).sigmoid(), torch.cat([boxes] * self.classes, dim=1)
 
 
 class Corners(nn.Module):
@@ -125,7 +124,9 @@ def classification(folder: Path, side: int = 96, images: int = 500) -> Made:
     from fixtures.models.tao.images import prepared
     from fixtures.plan.tao import read_description
 
-    network = Classifier(len(SHAPES))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Classifier(len(SHAPES))
     path = write_description(
         folder / "shapes_tao.toml",
         kind="classification",
@@ -149,35 +150,10 @@ def classification(folder: Path, side: int = 96, images: int = 500) -> Made:
     return Made(path, network)
 
 
-def detectnet_v2(folder: Path, side: int = 256, images: int = 64) -> Made:
-    """A DetectNet_v2 of the drawn scenes in `folder`: cells in the middle half of a box cover it."""
-    network, grid = Grid(len(SHAPES)), side // STRIDE
-    pictures = [detection_scene(number) for number in dataset.TRAINING_IDS[:images]]
-    pixels = torch.from_numpy(np.stack([each.image for each in pictures])).permute(0, 3, 1, 2).float() / 255
-    with torch.no_grad():
-        features = torch.cat([network.features(pixels[start : start + 16]) for start in range(0, images, 16)])
-    coverage, boxes = np.zeros((images, len(SHAPES), grid, grid)), np.zeros((images, len(SHAPES), 4, grid, grid))
-    centre = np.arange(grid) * STRIDE + OFFSET
-    for index, picture in enumerate(pictures):
-        for thing in picture.objects:
-            left, top, width, height = thing.box
-            inside_x = np.abs(centre - left - width / 2) < max(width / 4, STRIDE / 2)
-            inside_y = np.abs(centre - top - height / 2) < max(height / 4, STRIDE / 2)
-            y, x = np.nonzero(inside_y[:, None] & inside_x[None])
-            coverage[index, thing.shape, y, x] = 1
-            sides = (centre[x] - left, centre[y] - top, left + width - centre[x], top + height - centre[y])
-            boxes[index, thing.shape, :, y, x] = np.stack(sides, axis=1) / SCALE
-    covered, wanted = torch.tensor(coverage).float(), torch.tensor(boxes).float()
-    weight = covered.unsqueeze(2)
-    loss = nn.BCEWithLogitsLoss()
-
-    def both() -> torch.Tensor:
-        found = network.boxes(features).unflatten(1, (len(SHAPES), 4))
-        return loss(network.coverage(features), covered) + ((found - wanted).abs() * weight).sum() / weight.sum()
-
-    fit([*network.coverage.parameters(), *network.boxes.parameters()], both, steps=120)
-    outputs = ["output_cov/Sigmoid", "output_bbox/BiasAdd"]
-    export(network, side, folder / "detectnet.onnx", "input_1", outputs)
+def detectnet_v2(folder: Path, side: int = 256) -> Made:
+    """The embedded detector's answers at stride 16 behind DetectNet_v2's interface."""
+    network = Grid(len(SHAPES))
+    export(network, side, folder / "detectnet.onnx", "input_1", ["output_cov/Sigmoid", "output_bbox/BiasAdd"])
     path = write_description(
         folder / "detectnet_tao.toml",
         kind="detectnet_v2",
@@ -195,10 +171,19 @@ def yolo_v4(folder: Path, side: int = 256) -> Made:
     model = onnx.load(path)
     outputs = ["BatchedNMS", "BatchedNMS_1", "BatchedNMS_2", "BatchedNMS_3"]
     attributes = {
-        **{"shareLocation": 1, "backgroundLabelId": -1, "numClasses": len(SHAPES), "topK": 200, "keepTopK": 200},
-        **{"scoreThreshold": 0.001, "iouThreshold": 0.7, "isNormalized": 1, "clipBoxes": 1},
+        "shareLocation": 1,
+        "backgroundLabelId": -1,
+        "numClasses": len(SHAPES),
+        "topK": 200,
+        "keepTopK": 200,
+        "scoreThreshold": 0.001,
+        "iouThreshold": 0.7,
+        "isNormalized": 1,
+        "clipBoxes": 1,
     }
-    model.graph.node.append(helper.make_node("BatchedNMSDynamic_TRT", ["box", "cls"], outputs, "BatchedNMS_N", **attributes))
+    model.graph.node.append(
+        helper.make_node("BatchedNMSDynamic_TRT", ["box", "cls"], outputs, "BatchedNMS_N", **attributes)
+    )
     del model.graph.output[:]
     kinds = [TensorProto.INT32, *(TensorProto.FLOAT,) * 3]
     shapes = [["batch", 1], ["batch", 200, 4], ["batch", 200], ["batch", 200]]
@@ -247,9 +232,11 @@ def export(network: nn.Module, side: int, path: Path, name: str, outputs: Sequen
     plain = [f"output_{number}" for number in range(len(outputs))]
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        example = torch.rand(2, 3, side, side)
+        network.eval()(example)  # the detector keeps its anchors, so that they are constants
         torch.onnx.export(
-            network.eval(),
-            (torch.rand(2, 3, side, side),),
+            network,
+            (example,),
             str(path),
             input_names=[name],
             output_names=plain,
