@@ -26,7 +26,7 @@ from fixtures.plan.tao import CAFFE_MEAN
 
 STRIDE, OFFSET, SCALE = 16, 0.5, 35
 NO_WEIGHTS = Weights("", "", "", 0, trained=True)
-EVALUATED = 48
+EVALUATED = 32
 
 
 @dataclass(frozen=True)

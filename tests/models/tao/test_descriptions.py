@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from fixtures.backends import registry
 from fixtures.errors import BenchError
 from fixtures.models.tao.loading import load_tao
 from fixtures.plan.tao import read_description
@@ -115,6 +116,7 @@ def test_scores_by_class_as_onnx_non_max_suppression_reads_them(tmp_path: Path) 
         ("kind = 'detectnet_v2'\nartifact = 'a'\nclasses = ['a']\nsize = [8, 8]", "does not divide"),
         ("kind = 'yolo_v4'\nartifact = 'a'\nclasses = ['a']\nsize = [8, 8]\nboxes = 'b'", "belong together"),
         ("kind = 'yolo_v4'\nartifact = 'a.onnx'\nclasses = ['a']\nsize = [8, 8]", "its artifact is not there"),
+        ("kind = 'yolo_v4'\nartifact = 'a'\nclasses = ['a']\nsize = [8, 8]\nresize = 'centre-crop'", "the whole image"),
         ("kind =", "no description"),
     ],
 )
@@ -142,3 +144,8 @@ def detectnet_of(path: Path, **changed: str) -> Path:
     """The description in `path`, with more fields."""
     path.write_text("\n".join([path.read_text(), *(f"{name} = {value!r}" for name, value in changed.items())]))
     return path
+
+
+def test_a_backend_that_starts_from_checkpoints_says_so() -> None:
+    reason = registry.unsupported_reason("ultralytics-engine", "fp32", "cpu", "tao-detection")
+    assert "a TAO artifact is a graph" in reason

@@ -71,7 +71,7 @@ def test_a_classifier_scores_as_its_pytorch_twin(classifier: tuple[Made, Run]) -
 def test_its_graph_is_quantised_and_judged_as_every_graph_is(classifier: tuple[Made, Run]) -> None:
     answer = classifier[1].ask("onnxruntime", "int8", "accuracy")
     assert {each["name"] for each in answer.values["metrics"]} == {"classification agreement", "classification top-1"}
-    assert all(each["ratio_value"] > 0.9 for each in answer.values["metrics"])
+    assert all(each["ratio"] > 0.9 for each in answer.values["metrics"])
 
 
 def test_the_row_says_that_no_artifact_of_nvidia_was_seen(classifier: tuple[Made, Run]) -> None:
@@ -108,3 +108,5 @@ def test_a_detector_scores_as_its_pytorch_twin(make: Callable[[Path], Made], lea
     kept = run.score("onnxruntime", "fp32", "mAP50-95") / own
     print(f"{make.__name__}: mAP50-95 {kept:.4f} of the twin's {own:.4f}")
     assert kept >= KEPT
+    # The graph in FP16, which the CPU's provider computes in FP32 behind casts: rounded, and not wrong.
+    assert run.score("onnxruntime", "fp16", "mAP50-95") / own >= KEPT
