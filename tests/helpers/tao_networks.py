@@ -78,15 +78,15 @@ class Grid(nn.Module):
     """`input_1` [B, 3, H, W], RGB in 0..1 → `output_cov/Sigmoid` [B, C, h, w] and `output_bbox/BiasAdd` [B, 4C, h, w].
 
     What the embedded detector says at stride 16, in DetectNet_v2's terms: its cells are centred 7.5 pixels before the
-    detector's, and its distances are in units of 35 pixels. `offset` is the place of a cell's centre in it.
+    detector's, and its distances are in units of 35 pixels.
     """
 
-    def __init__(self, classes: int, offset: float = OFFSET) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.backbone = Backbone()
         self.head, self.classes = self.backbone.head, classes
         self.bins = self.head.dfl.conv.weight.data.flatten()
-        elsewhere = (STRIDE / 2 - offset) / SCALE
+        elsewhere = (STRIDE / 2 - OFFSET) / SCALE
         self.shift = torch.tensor([-elsewhere, -elsewhere, elsewhere, elsewhere])
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,9 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from fixtures.assets.loader import SuiteAssets
 from fixtures.backends import registry
 from fixtures.errors import BenchError
 from fixtures.models.tao.loading import load_tao
+from fixtures.plan.refusals import refusals
+from fixtures.plan.suite import Suite
 from fixtures.plan.tao import read_description
 from tests.helpers.tao_networks import export, write_description
 
@@ -149,3 +152,25 @@ def detectnet_of(path: Path, **changed: str) -> Path:
 def test_a_backend_that_starts_from_checkpoints_says_so() -> None:
     reason = registry.unsupported_reason("ultralytics-engine", "fp32", "cpu", "tao-detection")
     assert "a TAO artifact is a graph" in reason
+
+
+def test_a_graph_that_cannot_be_a_baseline_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    path = classifier(tmp_path, probabilities="hard")
+    model = onnx.load(tmp_path / "net.onnx")
+    nodes = (
+        onnx.helper.make_node("GlobalAveragePool", ["logits"], ["mean"]),
+        onnx.helper.make_node("Hardmax", ["mean"], ["hard"], axis=1),
+    )
+    model.graph.node.extend(nodes)
+    onnx.save_model(model, tmp_path / "net.onnx")
+    suite = Suite("real", "", scenes="nowhere", tao=str(path), tao_task="tao-classification")
+    said: list[str] = []
+    described = SuiteAssets(suite, progress=said.append).describe({"net"})
+    assert "Hardmax (writes 'hard'" in described["tao"]["error"]
+    assert "folder of scenes not found" in described["tao data"]["error"]
+    with pytest.raises(BenchError, match="Hardmax"):
+        refusals(described, suite.models()[-1:])
+    path.write_text(path.read_text().replace('"hard"', '"mean"'))
+    described = SuiteAssets(suite, progress=said.append).describe({"net"})
+    assert described["tao"]["kind"] == "TAO classifier"
+    assert "no artifact of NVIDIA's was seen" in said[-1]

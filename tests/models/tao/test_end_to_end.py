@@ -6,6 +6,7 @@ What an engine scores is held against the network's PyTorch twin, which never wa
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
@@ -110,3 +111,14 @@ def test_a_detector_scores_as_its_pytorch_twin(make: Callable[[Path], Made], lea
     assert kept >= KEPT
     # The graph in FP16, which the CPU's provider computes in FP32 behind casts: rounded, and not wrong.
     assert run.score("onnxruntime", "fp16", "mAP50-95") / own >= KEPT
+
+
+@pytest.mark.parametrize("changed", [{"box_offset": 8.0}, {"box_scale": 30.0}])
+def test_a_description_that_is_wrong_and_fits_scores_less(changed: dict[str, float], tmp_path: Path) -> None:
+    made = detectnet_v2(tmp_path)
+    pictures, annotations = scenes_as_coco(tmp_path / "coco")
+    run = Run(made, tmp_path, coco_images=str(pictures), coco_annotations=str(annotations))
+    right = twins_map(made, run)
+    network = run.workbench.sources.tao
+    network.described = msgspec.structs.replace(network.described, **changed)
+    assert twins_map(made, run) < 0.9 * right
