@@ -11,9 +11,10 @@ from reports.text.formatting import pluralize
 GENERATED_DATA = "shapes"
 GENERATED = "generated images"
 # (what the suite calls the model, its name here, what the suite calls the data of its task)
-PAIRS = (("yolo", "YOLO", "detection data"), ("clip", "CLIP", "zero-shot data"))
-WEIGHTS_OF = {"detection": "yolo", "zero-shot": "clip"}
-DATA_OF = {"detection": "detection data", "zero-shot": "zero-shot data"}
+PAIRS = (("yolo", "YOLO", "detection data"), ("clip", "CLIP", "zero-shot data"), ("tao", "TAO", "tao data"))
+TAO_TASKS = ("tao-detection", "tao-classification")
+WEIGHTS_OF = {"detection": "yolo", "zero-shot": "clip", **dict.fromkeys(TAO_TASKS, "tao")}
+DATA_OF = {"detection": "detection data", "zero-shot": "zero-shot data", **dict.fromkeys(TAO_TASKS, "tao data")}
 
 
 def about(suite: Mapping[str, Any]) -> str:

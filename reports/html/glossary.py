@@ -26,6 +26,8 @@ METRICS = {
     "mAP50": "The same where an overlap of 50 % is enough.",
     "zero-shot agreement": "The share of images that the engine answers as the baseline does, right or wrong.",
     "zero-shot top-1": "The share of images whose first answer is right.",
+    "classification agreement": "The share of images that the engine gives the class that the baseline gives them.",
+    "classification top-1": "The share of images whose most probable class is right.",
 }
 TERMS = {
     "gate": "The least share of the baseline's accuracy that passes. A ratio is gated where it decides that.",

@@ -171,10 +171,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ModelInterface(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What goes into a network and comes out of it: all that its caller must know besides the engine.
 
-    `kind` is one of `DETECTOR`, `IMAGE_TOWER` and `TEXT_TOWER`; empty is "not recorded". `input_shape` is that of one
-    item, without the batch: [3, H, W] FP32 RGB, or [T] int64 token ids. `resize` is one of `LETTERBOX`, `STRETCH` and
-    `CENTRE_CROP`; pixels are 0..1, less `mean` over `std` where these are given. `nms`: the output [B, 4 + classes,
-    anchors] holds centre, width and height of every anchor's box in pixels of the input, and NMS follows.
+    `kind` is one of `DETECTOR`, `IMAGE_TOWER` and `TEXT_TOWER`, or other words for a network that is not shipped; empty
+    is "not recorded". `input_shape` is that of one item, without the batch: [3, H, W] FP32 RGB, or [T] int64 token ids.
+    `resize` is one of `LETTERBOX`, `STRETCH` and `CENTRE_CROP`; pixels are 0..1, less `mean` over `std` where these are
+    given. `nms`: the output [B, 4 + classes, anchors] holds centre, width and height of every anchor's box in pixels of
+    the input, and NMS follows.
     """
 
     kind: str = ""

@@ -81,5 +81,5 @@ def read_settings(session: Row) -> Settings:
 
 
 def read_suite(suite: Mapping[str, Any]) -> dict[str, SuitePart]:
-    """The parts of a suite by their names: "yolo", "clip", "detection data", "zero-shot data"."""
+    """The parts of a suite by their names: "yolo", "clip", "detection data", "zero-shot data", "tao", "tao data"."""
     return {name: read_tolerantly(SuitePart, part, []) for name, part in suite.items() if isinstance(part, Mapping)}

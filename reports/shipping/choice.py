@@ -7,6 +7,7 @@ from reports.analysis.answer import LATENCY, LATENCY_BATCH, THROUGHPUT, ModeAnsw
 from reports.analysis.cases import CaseSummary
 from reports.analysis.phrases import gate_sentence
 from reports.analysis.recommendation import TIE, choose, comparable, may_ship, over_memory_words
+from reports.description.suite_description import TAO_TASKS
 from reports.errors import ReportError
 from reports.text.formatting import significant
 
@@ -84,6 +85,8 @@ def why_not(case: CaseSummary, least: float) -> str:
     """Why a case is not shipped; empty where it can be."""
     if case.backend not in SHIPPED:
         return WHY_NOT.get(case.backend, f"{case.backend} is no backend whose engine is a file of its own")
+    if case.task in TAO_TASKS:
+        return "a bundle says how YOLO's and CLIP's outputs are read, and has no words for those of a TAO network"
     if case.gate == "fail":
         return f"it fails its gate, it {gate_sentence(case, least)}"
     if case.gate != "pass":

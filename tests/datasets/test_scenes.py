@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fixtures.accuracy.zero_shot import class_means
-from fixtures.datasets.scenes import read_templates, scenes, spoken
+from fixtures.datasets.scenes import classification_set, read_templates, scenes, spoken
 from fixtures.errors import BenchError
 from tests.helpers.departures import picture
 
@@ -81,3 +81,11 @@ def test_a_file_of_templates(tmp_path: Path):
 )
 def test_names_of_folders_are_spoken(folder_name: str, said: str):
     assert spoken(folder_name) == said
+
+
+def test_folders_are_a_networks_classes_by_name(folder: Path):
+    data = classification_set(folder, ("zebra", "Wine glass", "dog"))
+    assert data.labels == (2, 2, 2, 1, 1)
+    assert (len(data.evaluation), len(data.calibration)) == (5, 4)
+    with pytest.raises(BenchError, match="dog: no class of the network"):
+        classification_set(folder, ("zebra", "wine_glass"))

@@ -50,6 +50,7 @@ def found_on_turing(torch: str, cuda: str, **packages: str) -> dict:
         "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"],
         "trtexec": "",
         "tensorrt_rtx": "",
+        "without_a_row": {"a/project": "nobody could run it"},
         "modelopt_onnx_absent": list(MODELOPT_ONNX_MODULES[1:]),
         "limits": [asdict(limit) for limit in limits(CARD)],
         "known_faults": [],

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.doctor import support_page
+from fixtures.backends.registry import NAMES
+from fixtures.doctor import support_page, systems
+from fixtures.doctor.text import as_text
+from fixtures.plan.option_table import BENCH_OPTIONS
 from reports.record.schema import RECORD
 from reports.record.store import Recorder, read_rows
 from reports.record.tries import WORKS
+from tests.doctor.test_command import found_on_turing
 
 ROWS = read_rows(support_page.PUBLISHED / "h200" / RECORD)
 
@@ -54,3 +58,53 @@ def test_small_networks_that_worked_there_count_as_such():
     rows = [{**ROWS[0], "tries": [one, {**one, "precision": "int8", "outcome": "fails"}]}, *ROWS[1:]]
     line = next(each for each in support_page.table(support_page.seen_in(rows)).splitlines() if "`trtexec`" in each)
     assert line == "| `trtexec` | not yet | NVIDIA H200: small networks | not yet |"
+
+
+# What the owner's research names; a system that is not in the table is forgotten.
+RESEARCH = (
+    *(
+        "PyTorch eager",
+        "torch.compile",
+        "ONNX Runtime",
+        "Python API",
+        "trtexec",
+        "Torch-TensorRT",
+        "Ultralytics' export",
+    ),
+    *("clip_trt", "vision-at-a-clip", "NV-CLIP, a NIM", "NV-CLIP, hosted", "TAO", "Triton", "TensorRT for RTX"),
+)
+
+
+@pytest.mark.parametrize("name", RESEARCH)
+def test_every_system_of_the_research_works_somewhere_or_has_its_reason(name: str):
+    text = support_page.PAGE.read_text(encoding="utf-8").partition("| system |")[2].partition(support_page.END)[0]
+    (line,) = [line for line in text.splitlines() if line.startswith("| ") and name in line.split("|")[1]]
+    state = line.rsplit(" | ", 1)[1]
+    assert state.startswith(("works (", "tried without it (", "no row: ", systems.NOT_MEASURED))
+
+
+def test_a_system_names_backends_and_options_that_there_are():
+    options = {option.name for option in BENCH_OPTIONS}
+    for system in systems.SYSTEMS:
+        assert set(system.backends) <= set(NAMES)
+        assert not system.how or system.how.split()[0] in options
+        assert bool(system.backends or system.how) != bool(system.reason)
+    assert {name for system in systems.SYSTEMS for name in system.backends} == set(NAMES)
+
+
+def test_a_system_works_where_a_published_run_saw_it_and_nowhere_else():
+    (trtexec,) = [system for system in systems.SYSTEMS if system.name == "trtexec"]
+    assert systems.state(trtexec, [("tensorrt", "NVIDIA H200")]) == systems.NOT_MEASURED
+    assert systems.state(trtexec, [("trtexec", "NVIDIA H200")] * 2) == "works (NVIDIA H200)"
+
+
+def test_a_stand_in_is_not_called_the_system():
+    told = {system.name: systems.state(system, []) for system in systems.SYSTEMS}
+    for name in ("NV-CLIP, hosted by NVIDIA", "TAO: DetectNet_v2, YOLOv4, classification"):
+        assert told[name].startswith("tried without it (CPU: ") and "not seen: " in told[name]
+    assert "`onnxruntime-tensorrt` on a GPU" in told["ONNX Runtime"]
+
+
+def test_the_doctor_says_why_a_system_has_no_row():
+    said = " ".join(as_text(found_on_turing("2.14.1+cu130", "13.0")).split())
+    assert "Systems without a row - a/project: nobody could run it" in said

@@ -160,3 +160,41 @@ def test_contradicting_options_are_refused(nothing_found: Path):
         choose_suite(_options(suite="embedded", yolo="net.pt"), nothing_found)
     with pytest.raises(BenchError, match="belong together"):
         choose_suite(_options(coco_images="images"), nothing_found)
+
+
+def _tao(folder: Path, kind: str = "classification", name: str = "net.toml") -> str:
+    (folder / "net.onnx").touch()
+    text = f"kind = '{kind}'\nartifact = 'net.onnx'\nclasses = ['a', 'b']\nsize = [64, 64]"
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+def test_a_tao_artifact_is_one_more_model(nothing_found: Path, tmp_path: Path):
+    classifier = choose_suite(_options(tao=_tao(tmp_path), scenes="s"), nothing_found).models()[-1]
+    assert (classifier.name, classifier.task, classifier.reason) == ("net", "tao-classification", "")
+    path = _tao(tmp_path, "yolo_v4")
+    detector = choose_suite(_options(tao=path, coco_images="i", coco_annotations="a"), nothing_found).models()[-1]
+    assert (detector.name, detector.task, detector.reason) == ("net", "tao-detection", "")
+
+
+def test_a_tao_artifact_without_its_data_is_listed_with_the_reason(nothing_found: Path, tmp_path: Path):
+    assert "give --scenes" in choose_suite(_options(tao=_tao(tmp_path), data="d"), nothing_found).models()[-1].reason
+    detector = choose_suite(_options(tao=_tao(tmp_path, "yolo_v4"), scenes="s"), nothing_found).models()[-1]
+    assert "give --data" in detector.reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"suite": "embedded"}, "--tao is given too"),
+        ({"yolo": "net.pt"}, "another model of the run is called net"),
+    ],
+)
+def test_a_tao_artifact_that_cannot_be_added(changed: dict[str, str], said: str, nothing_found: Path, tmp_path: Path):
+    with pytest.raises(BenchError, match=said):
+        choose_suite(_options(tao=_tao(tmp_path), **changed), nothing_found)
+
+
+def test_a_description_that_is_absent_is_an_error_of_usage(nothing_found: Path):
+    with pytest.raises(BenchError, match="no description of a TAO artifact"):
+        choose_suite(_options(tao="nowhere.toml"), nothing_found)

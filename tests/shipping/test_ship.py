@@ -298,3 +298,12 @@ def test_on_a_cpu_the_speed_is_end_to_end(tmp_path: Path):
     assert (bundle.machine.device, bundle.machine.cpu, bundle.machine.gpu) == ("cpu", "Test CPU", "")
     assert (bundle.speed.quantity, bundle.speed.latency_ms.p50) == ("end-to-end latency", 5.0)
     assert [each.roles for each in bundle.files] == [(Role.ENGINE, Role.GRAPH)]
+
+
+def test_a_tao_network_is_not_shipped_and_says_why(run: Run, tmp_path: Path):
+    run.add("tensorrt", "fp16", 1.0, 0.999)
+    for row in run.rows[1:]:
+        row["case"]["task"] = "tao-detection"
+    with pytest.raises(ReportError) as refused:
+        run.ship(tmp_path / "bundle", case_id="yolov8n-tensorrt-fp16-b8")
+    assert "has no words for those of a TAO network" in refused.value.what
