@@ -21,6 +21,7 @@ from reports.record.results import (
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, DEFAULT_TOLERANCE, Row, reaches
 from reports.record.session import read_settings
 from reports.record.store import last_session
+from reports.text.names import case_name, engine_name
 
 Kind = TypeVar("Kind", bound=Result)
 
@@ -77,8 +78,13 @@ class CaseSummary:
 
     @property
     def name(self) -> str:
-        """Backend and precision: `onnxruntime INT8`."""
-        return f"{self.backend} {self.precision.upper()}"
+        """What its engine is called: `ONNX Runtime INT8`."""
+        return engine_name(self.backend, self.precision)
+
+    @property
+    def title(self) -> str:
+        """What it is called where a person reads of it: `YOLOv8n · ONNX Runtime INT8 · batch 8`."""
+        return case_name(self.model, self.backend, self.precision, str(self.batch))
 
     @property
     def launch_bound(self) -> bool:

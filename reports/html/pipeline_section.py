@@ -99,6 +99,7 @@ class PipelineCard:
     claim_text: str
     name: str
     metrics: tuple[tuple[str, str, str], ...]
+    kept_interval: str
     latency: str
 
 
@@ -155,6 +156,7 @@ def _card(found: Comparison) -> PipelineCard:
             for metric in best.accuracy.metrics
             if metric.ratio
         ),
+        kept_interval=percent_interval(worst.ratio if worst else None),
         latency="" if best.speed.latency_ms is None else milliseconds(best.speed.latency_ms),
     )
 

@@ -239,7 +239,9 @@ def test_the_commands_add_a_run_and_tell_what_is_worse(record: Path, capsys: pyt
     told = capsys.readouterr().out
     assert "### Since when" in told and "%3A regression::device time is " in told
     assert main(["render", str(record), "--history", history]) == 0
-    assert "yolov8n-tensorrt-fp16-b8 : device time is " in _Page(record.with_name("report.html").read_text()).text
+    assert (
+        "YOLOv8n · TensorRT FP16 · batch 8 : device time is " in _Page(record.with_name("report.html").read_text()).text
+    )
     assert main(["render", str(record)]) == 0
     assert "longer since" not in record.with_name("report.html").read_text()
 

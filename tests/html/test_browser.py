@@ -24,6 +24,7 @@ from reports.history.store import append, load
 from reports.html.page import as_data, render, write_report
 from reports.record.schema import Row
 from reports.record.store import read_rows
+from reports.text.names import case_name, model_name
 from tests.helpers.browsing import DESK, LOOK_NAMES, LOOKS, PHONE, grave, needs_browser
 from tests.helpers.embedded_job import EmbeddedJob
 from tests.helpers.rows import accuracy, build, card_speed, case, end_row, night, row, session_row
@@ -73,6 +74,11 @@ MATRIX_NAMES = [path.parent.name for path in MATRICES]
 
 # What stands in each cell of these lines; what scripts add for a sorted table is hidden.
 CELLS = """found => found.map(row => [...row.cells].map(cell => cell.innerText.replace(/\\s+/g, ' ').trim()))"""
+
+
+def called(each: dict[str, Any]) -> str:
+    """What a case is called on the page."""
+    return case_name(each["model"], each["backend"], each["precision"], str(each["batch"]))
 
 
 def whole(page: Any) -> str:
@@ -151,12 +157,12 @@ def test_filters_narrow_the_cases_and_the_count_is_announced(opened: Any) -> Non
         seen.choose("Gate", "fail")
         assert seen.shown() == [INT8["id"]]
         seen.choose("Gate", "all")
-        seen.choose("Model", "clip-image")
+        seen.choose("Model", "CLIP image")
         assert seen.shown() == [CLIP["id"]]
         seen.choose("Precision", "INT8")
         assert seen.shown() == [] and page.locator(".cases:visible").count() == 0
         seen.choose("Model", "all")
-        seen.choose("Backend", "onnxruntime")
+        seen.choose("Backend", "ONNX Runtime")
         assert seen.shown() == [INT8["id"]]
 
 
@@ -199,7 +205,7 @@ def test_the_csv_of_all_cases_is_that_of_the_file_and_a_filter_cuts_it(opened: A
 
 def test_the_csv_keeps_the_order_that_the_reader_sees(opened: Any) -> None:
     with opened() as seen:
-        seen.choose("Model", "yolov8n")
+        seen.choose("Model", "YOLOv8n")
         seen.page.get_by_role("button", name="speed-up").first.click()
         seen.page.get_by_role("button", name="speed-up").first.click()
         assert [line["case"] for line in seen.downloaded()] == seen.shown()
@@ -227,8 +233,8 @@ def test_hover_and_focus_show_the_figures_of_a_point(opened: Any, size: dict[str
     with opened(size=size, scheme=scheme) as seen:
         figure = seen.page.locator("figure").filter(has_text="Speed against accuracy, batch 8").first
         readout = figure.locator(".readout")
-        figure.get_by_role("img", name=re.compile(INT8["id"])).hover()
-        assert f"{INT8['id']}: 2.00×" in readout.inner_text() and "gate: fail" in readout.inner_text()
+        figure.get_by_role("img", name=called(INT8)).hover()
+        assert f"{called(INT8)}: 2.00×" in readout.inner_text() and "gate: fail" in readout.inner_text()
         points = figure.locator(".point")
         assert points.count() == 3
         assert figure.locator(".point[tabindex='0']").count() == 1  # one stop for the Tab key
@@ -238,7 +244,7 @@ def test_hover_and_focus_show_the_figures_of_a_point(opened: Any, size: dict[str
             seen.page.keyboard.press("ArrowRight")
             told.add(readout.inner_text())
         assert len(told) == points.count()
-        assert all(any(each["id"] in words for words in told) for each in (BASE, INT8, FAST))
+        assert all(any(called(each) in words for words in told) for each in (BASE, INT8, FAST))
 
 
 def test_marks_of_equal_engines_can_be_told_apart_by_a_finger(opened: Any) -> None:
@@ -247,9 +253,9 @@ def test_marks_of_equal_engines_can_be_told_apart_by_a_finger(opened: Any) -> No
     with opened([*ROWS[:-1], *near, ROWS[-1]], size=PHONE) as seen:
         figure = seen.page.locator("figure").filter(has_text="Speed against accuracy, batch 8").first
         for each in (FAST, twin, INT8):
-            figure.get_by_role("img", name=re.compile(each["id"])).hover()
+            figure.get_by_role("img", name=called(each)).hover()
             told = figure.locator(".readout span").all_inner_texts()
-            assert [words.split(":")[0] for words in told] == [each["id"]]
+            assert [words.split(":")[0] for words in told] == [called(each)]
 
 
 def test_each_picture_stands_there_as_a_table_too(opened: Any) -> None:
@@ -258,9 +264,9 @@ def test_each_picture_stands_there_as_a_table_too(opened: Any) -> None:
         figure.locator("details.same summary").click()
         lines = [" ".join(line.split()) for line in figure.locator("tbody tr").all_inner_texts()]
         assert lines == [
-            "1 tensorrt FP16 4.00× 3.94–4.06 99.0 % 98.2–99.8 pass",
-            "2 onnxruntime INT8 2.00× 1.97–2.03 93.0 % 92.2–93.8 fail",
-            "3 pytorch FP32 1.00× 1.00–1.00 100.0 % 99.2–100.8 pass",
+            "1 TensorRT FP16 4.00× 3.94–4.06 99.0 % 98.2–99.8 pass",
+            "2 ONNX Runtime INT8 2.00× 1.97–2.03 93.0 % 92.2–93.8 fail",
+            "3 PyTorch FP32 1.00× 1.00–1.00 100.0 % 99.2–100.8 pass",
         ]
 
 
@@ -279,7 +285,7 @@ def test_without_scripts_every_figure_and_verdict_is_text_and_nothing_is_dead(
             "1 case: no trtexec on this machine", "1 case: no such model here",
         ]  # fmt: skip
         folds.first.locator("summary").click()
-        assert folds.first.locator("li:visible").all_inner_texts() == ["yolov8n trtexec INT8, batch 1"]
+        assert folds.first.locator("li:visible").all_inner_texts() == ["YOLOv8n · trtexec INT8 · batch 1"]
         assert still.page.locator(".point[tabindex='0'] title").count() == still.page.locator(".point").count() > 3
 
 
@@ -404,7 +410,7 @@ def test_axe_finds_nothing_serious(opened: Any, size: dict[str, int], scheme: st
 
 def test_a_grey_too_light_is_found_even_in_a_table_that_scrolls(opened: Any) -> None:
     with opened(bypass_csp=True) as seen:
-        seen.page.add_style_tag(content="td.layers span { color: #ccc; }")
+        seen.page.add_style_tag(content="td .interval { color: #ccc; }")
         assert [rule for rule, _ in grave(seen.page)] == ["color-contrast"]
 
 
@@ -501,7 +507,7 @@ def test_a_real_run_prints_and_needs_no_scripts(opened: Any, record: Path) -> No
         still.page.emulate_media(media="print")
         still.page.set_viewport_size(PAPER)
         cards = still.page.locator(".choice")  # folded on a screen, open on paper
-        told = [f"{choice.model}, batch {choice.batch}" for choice in recommend(rows)]
+        told = [f"{model_name(choice.model)} · batch {choice.batch}" for choice in recommend(rows)]
         assert [each.split("\n")[0] for each in cards.all_inner_texts()] == told
 
 

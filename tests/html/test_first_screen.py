@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from fixtures import ROOT
+from reports.analysis.certainty import LIKELY
 from reports.findings.reading import Reading, read
 from reports.findings.run import find
 from reports.history.session_regressions import judge
 from reports.html.page import render, write_report
 from reports.record.schema import Row
 from reports.record.store import read_rows
+from reports.text.formatting import percent_interval
 from tests.helpers.browsing import FIGURE, FIRST_SCREENS, WORDS, grave, needs_browser
 from tests.helpers.pipelines import timed_pipelines
 from tests.helpers.rows import answered, case, end_row, session_row
@@ -144,7 +146,10 @@ def test_the_cards_say_what_the_answers_are(opened: Any, run: tuple[Path, Readin
             card = seen.page.locator(".answer").nth(place)
             assert card.get_attribute("data-sentence") == answer.sentence
             assert answer.throughput.engine in " ".join(card.locator(".engine").inner_text().split())
-            assert f"accuracy {answer.throughput.accuracy}" in card.locator(".accuracy").inner_text()
+            mark = " ".join(card.locator(".accuracy").inner_text().split())
+            assert f"accuracy {answer.throughput.accuracy}" in mark
+            if answer.throughput.accuracy == LIKELY:
+                assert f"({percent_interval(answer.throughput.judged.ratio)} %)" in mark
             assert f"batch {answer.throughput.batch}" in card.locator(".one").inner_text()
             bars = card.locator(".race li")
             assert bars.count() == len(answer.throughput.contestants) == 3
@@ -171,11 +176,15 @@ def test_the_status_leads_to_what_broke_and_to_the_doubts(opened: Any, pages: di
         ]  # fmt: skip
         assert {link.get_attribute("href") for link in seen.page.locator(".status a").all()} == {"#broken", "#sure"}
         lines = seen.page.locator("ul.broken > li").all_inner_texts()
-        assert len(lines) == len(reading.broken) == 4
-        assert "yolov8n tensorrt INT8 (batch 1 and 8): fails its gate: keeps 93.0\u202f%" in lines[1]
-        assert "passed last on 2026-01-01, commit c18" in lines[0] and "passed last on" in lines[1]
+        assert len(lines) == len(reading.broken) == 3
+        assert "YOLOv8n · TensorRT INT8 · batch 1 and 8: fails its gate: keeps 93.0\u202f%" in lines[1]
+        assert "Passed last on 2026-01-01, commit c18." in lines[0] and "Passed last on" in lines[1]
         assert "device time is 25.0\u202f%" in lines[2] and "(commit c15..c16; same versions)" in lines[2]
+        assert seen.page.locator("ul.broken .level").all_inner_texts() == ["crashed", "failed the gate", "became worse"]
         assert all(seen.page.locator("ul.broken .mend").nth(place).inner_text() for place in range(len(lines)))
+        # Commands stand at the ends of the lines, and nowhere in a sentence.
+        commands = seen.page.locator("ul.broken li .then > code:last-child").all_inner_texts()
+        assert commands == [each.mend.command for each in reading.broken]
 
 
 def test_a_run_in_which_nothing_broke_has_no_such_section(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
