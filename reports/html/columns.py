@@ -1,6 +1,8 @@
 """Which columns the tables of cases have: one that no case of the run fills is left out."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 
 from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import gpu_figures
@@ -63,4 +65,13 @@ def filled(cases: Iterable[CaseSummary], columns: Columns) -> frozenset[str]:
     cases = list(cases)
     return frozenset(
         name for name, value in columns.items() if any(value(case) not in (None, "", MISSING) for case in cases)
+    )
+
+
+def filled_fields(lines: Sequence[Any]) -> frozenset[str]:
+    """The fields that at least one of these lines of a table (dataclasses of one type, figures in words) has."""
+    return frozenset(
+        field.name
+        for field in (fields(lines[0]) if lines else ())
+        if any(getattr(line, field.name) not in (None, "", MISSING) for line in lines)
     )

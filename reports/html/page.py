@@ -33,7 +33,7 @@ from reports.findings.reading import Reading, read
 from reports.history.session_regressions import Regression, judge
 from reports.html.assets import SCRIPT, case_lines, content_policy
 from reports.html.case_details import MOST_PICTURES, USUAL, explain
-from reports.html.columns import CARD, CASES, METRICS, TIMINGS, filled
+from reports.html.columns import CARD, CASES, METRICS, TIMINGS, filled, filled_fields
 from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
@@ -119,6 +119,7 @@ def _environment() -> Environment:
         cause,
         case_seconds,
         model_name,
+        filled_fields,
         shade,
         in_words,
         caveats,
