@@ -104,8 +104,8 @@ def test_the_table_has_every_case_that_ran_with_its_figures():
 
 def test_what_did_not_run_stands_with_its_reason():
     last = job_summary(ROWS).split("### What did not run")[1]
-    assert "speed error: CppCompileError: no compiler omp.h: 100% missing – 1 case: yolov8n-torch-compile" in last
-    assert "TensorRT is not installed: pip install tensorrt – 1 case: yolov8n-tensorrt-int8-b8" in last
+    assert "speed error: CppCompileError: no compiler omp.h: 100% missing – 1 case: YOLOv8n · torch.compile" in last
+    assert "TensorRT is not installed: pip install tensorrt – 1 case: YOLOv8n · TensorRT INT8 · batch 8" in last
 
 
 def test_an_unsteady_timing_is_marked_beside_its_figure():

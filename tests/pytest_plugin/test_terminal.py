@@ -61,7 +61,7 @@ def test_cells_that_did_not_run_are_two_lines_a_reason(tmp_path: Path) -> None:
 
 def test_a_crash_is_told_apart_from_a_skip(tmp_path: Path) -> None:
     lines = _said(tmp_path, session_row(), row(TENSORRT, "speed", outcome="error", reason="out of memory"))
-    assert lines[:2] == ["error (1 cells): speed: out of memory", f"  {TENSORRT['id']}"]
+    assert lines[:2] == ["error (1 cells): speed: out of memory", "  YOLOv8n · TensorRT INT8 · batch 8"]
 
 
 MOST_LINES = 12
