@@ -28,7 +28,9 @@ MEND: Mapping[Code, Mend] = {
     Code.STAGE_ERROR: Mend("Its log stands under Why. Once that is mended, run it again", RESUME),
     Code.STAGE_FAILED: Mend("Its log stands under Why. What this machine can run", "python -m fixtures.doctor"),
     Code.GATE_FAILED: Mend("Do not ship it. Which layers differ", "python -m fixtures.divergence"),
-    Code.RECORD_INCONSISTENT: Mend("Do not trust its figures. Build it again", "pytest bench/ --rebuild"),
+    Code.RECORD_INCONSISTENT: Mend(
+        "Do not trust its figures. Build it again", "pytest bench/ --benchmark-only --rebuild"
+    ),
     Code.PIPELINE_ERROR: Mend("See the end of the terminal's log, then run it again", RESUME),
     Code.PIPELINE_FAILED: Mend("Do not use it. Its stages, exchanged one at a time, show which changes the answers"),
     Code.SERVING_ERROR: Mend("See whether the server answers, then run it again", RESUME),

@@ -116,6 +116,20 @@ def test_nothing_is_wider_than_the_screen_and_no_text_of_a_picture_is_cut_off(
         assert seen.page.evaluate(CUT_OFF) == []
 
 
+def test_a_table_that_is_cut_off_says_so_until_its_end(opened: Any) -> None:
+    """Where a browser hides its scrollbars an arrow at the edge is all that tells of further columns."""
+    arrow = "box => getComputedStyle(box, '::after').opacity"
+    with opened(size=PHONE) as seen:
+        table = seen.page.locator(".cases .scroll").first
+        assert table.evaluate("box => box.scrollWidth > box.clientWidth + 100")
+        assert table.evaluate(arrow) == "1"
+        table.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+        seen.page.wait_for_function(arrow.replace("box =>", "box => 0 == "), arg=table.element_handle())
+        table.evaluate("box => { box.style.width = '4000px'; }")  # all of it fits
+        seen.page.wait_for_function(arrow.replace("box =>", "box => 0 == "), arg=table.element_handle())
+        assert table.evaluate("box => box.scrollWidth == box.clientWidth")
+
+
 def test_a_page_that_asks_for_something_or_complains_is_noticed(opened: Any) -> None:
     with opened() as seen:
         seen.page.evaluate("document.body.append(Object.assign(new Image(), {src: 'https://example.org/x.png'}))")
