@@ -12,14 +12,15 @@ from typing import Any
 from reports.analysis import pipeline
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.certainty import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED
-from reports.analysis.phrases import engine_name
 from reports.analysis.recommendation import TIE, Recommendation, choose
 from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.record.pipeline import PipelineSummary
+from reports.record.results import Metric
 from reports.record.schema import Row
 from reports.record.serving import ServingSummary
 from reports.record.store import last_session
 from reports.text.formatting import join_words, milliseconds, percent, pluralize, significant, times
+from reports.text.names import model_name
 
 THROUGHPUT, LATENCY = "throughput", "latency"
 LATENCY_BATCH = 1
@@ -31,7 +32,8 @@ class ModeAnswer:
 
     `ship` are the cases to choose from, several for a tie, none where nothing can be recommended. `shown` is the case
     whose figures are told: the first to ship, else the fastest that was measured. `accuracy` is one of `CERTAIN`,
-    `LIKELY`, `FAILS`, `NOT_JUDGED` and `BASELINE`, the least certain of those to ship.
+    `LIKELY`, `FAILS`, `NOT_JUDGED` and `BASELINE`, the least certain of those to ship, and `judged` the metric that
+    decides it.
     """
 
     batch: int
@@ -41,11 +43,12 @@ class ModeAnswer:
     runner_up: CaseSummary | None
     baseline: CaseSummary | None
     accuracy: str
+    judged: Metric | None
 
     @property
     def engine(self) -> str:
         """The name of what to ship, several with `or`; of `shown` where there is nothing to ship."""
-        return " or ".join(engine_name(case) for case in self.ship or (self.shown,))
+        return " or ".join(case.name for case in self.ship or (self.shown,))
 
     @property
     def rough(self) -> bool:
@@ -266,8 +269,9 @@ def _mode(choice: Recommendation, cases: Sequence[CaseSummary], least: float) ->
     ship = tuple(case for case in timed if case.id in choice.case_ids)
     engines = [case for case in timed if not case.is_baseline] or timed
     shown = next(iter(ship), None) or next((case for case in engines if case.consistent), engines[0])
-    marks = [accuracy_mark(case, least) for case in ship or (shown,)]
     order = (FAILS, NOT_JUDGED, LIKELY, CERTAIN, BASELINE)
+    marks = {case.id: accuracy_mark(case, least) for case in ship or (shown,)}
+    least_certain = min(ship or (shown,), key=lambda case: order.index(marks[case.id]))
     return ModeAnswer(
         batch=choice.batch,
         choice=choice,
@@ -275,7 +279,8 @@ def _mode(choice: Recommendation, cases: Sequence[CaseSummary], least: float) ->
         shown=shown,
         runner_up=next((case for case in timed if case.id == choice.runner_up_id), None),
         baseline=next((case for case in timed if case.is_baseline), None),
-        accuracy=min(marks, key=order.index),
+        accuracy=marks[least_certain.id],
+        judged=None if least_certain.is_baseline else least_certain.uncertain(least) or least_certain.metric,
     )
 
 
@@ -297,7 +302,7 @@ def _kept_words(case: CaseSummary, least: float) -> str:
 
 def _sentence(model: str, throughput: ModeAnswer, latency: ModeAnswer | None, least: float) -> str:
     """One sentence that a person could forward."""
-    said = f"{model}: {_advice(throughput, least)}"
+    said = f"{model_name(model)}: {_advice(throughput, least)}"
     if latency is None or latency.batch == throughput.batch:
         return f"{said}."
     alone = "" if latency.image_ms is None else f", {milliseconds(latency.image_ms)}"
@@ -312,11 +317,11 @@ def _advice(mode: ModeAnswer, least: float) -> str:
     kept = _kept_words(shown, least)
     if not mode.ship:
         why = {FAILS: "nothing passes", NOT_JUDGED: "accuracy was not judged"}.get(mode.accuracy, "nothing to compare")
-        told = ", ".join(filter(None, [f"{engine_name(shown)}: {speed}", kept]))
+        told = ", ".join(filter(None, [f"{shown.name}: {speed}", kept]))
         return f"no recommendation, {why}; measured {told}"
     if shown.is_baseline and len(mode.ship) == 1:
-        return f"nothing that passes is faster than {engine_name(shown)} itself: {speed}"
-    faster = [f"{times(shown.speedup.value)} {engine_name(mode.baseline)}"] if shown.speedup and mode.baseline else []
+        return f"nothing that passes is faster than {shown.name} itself: {speed}"
+    faster = [f"{times(shown.speedup.value)} {mode.baseline.name}"] if shown.speedup and mode.baseline else []
     doubts = []
     if mode.rough:
         doubts.append("its timing is rough, run it again")

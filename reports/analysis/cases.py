@@ -21,6 +21,7 @@ from reports.record.results import (
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, DEFAULT_TOLERANCE, Row, reaches
 from reports.record.session import read_settings
 from reports.record.store import last_session
+from reports.text.names import case_name, engine_name
 
 Kind = TypeVar("Kind", bound=Result)
 
@@ -79,8 +80,13 @@ class CaseSummary:
 
     @property
     def name(self) -> str:
-        """Backend and precision: `onnxruntime INT8`; with several callers `tensorrt FP16, 2 streams`."""
-        return f"{self.backend} {self.precision.upper()}{streams_words(self.streams)}"
+        """What its engine is called: `ONNX Runtime INT8`; with several callers `TensorRT FP16, 2 streams`."""
+        return engine_name(self.backend, self.precision, self.streams)
+
+    @property
+    def title(self) -> str:
+        """What it is called where a person reads of it: `YOLOv8n · ONNX Runtime INT8 · batch 8`."""
+        return case_name(self.model, self.name, str(self.batch))
 
     @property
     def memory_bytes(self) -> float | None:
@@ -192,11 +198,6 @@ def _worst(metric: Metric) -> tuple[float, float]:
     if metric.ratio is None:
         return math.inf, math.inf
     return metric.ratio.value, metric.ratio.value if metric.ratio.low is None else metric.ratio.low
-
-
-def streams_words(streams: int) -> str:
-    """`, 2 streams`; nothing for one, which is the usual."""
-    return f", {streams} streams" if streams > 1 else ""
 
 
 def tolerance(rows: Sequence[Row]) -> float:

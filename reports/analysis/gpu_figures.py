@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from reports.analysis.cases import CaseSummary
 from reports.record.results import GpuTelemetry, Latency
 
-# The figures whose column the page has only where a case fills it.
-OPTIONAL = ("launch", "end_to_end", "memory_bytes", "energy_mj", "share_of_peak")
-
 
 @dataclass(frozen=True)
 class GpuFigures:
@@ -67,12 +64,6 @@ def gpu_figures(case: CaseSummary) -> GpuFigures:
         repeats=speed.throttled_retries,
         foreign=state.foreign,
     )
-
-
-def filled(cases: Iterable[CaseSummary]) -> frozenset[str]:
-    """Those of the `OPTIONAL` columns that at least one case fills."""
-    figures = [gpu_figures(case) for case in cases]
-    return frozenset(name for name in OPTIONAL if any(getattr(each, name) is not None for each in figures))
 
 
 def quantity(cases: Iterable[CaseSummary]) -> str:

@@ -9,6 +9,7 @@ from reports.record.pipeline import ENGINE_STAGES, FEEDING_STAGES, PipelineSpeed
 from reports.record.results import Metric
 from reports.record.schema import DEFAULT_TOLERANCE, reaches
 from reports.text.formatting import share, significant, times
+from reports.text.names import engine_name
 
 MILLISECONDS = 1e3
 # How close overlapped throughput should come to what the slowest resource allows, and a prediction to its check.
@@ -278,7 +279,7 @@ def accuracy_mark(pipeline: PipelineSummary) -> str:
 
 
 def short_name(pipeline: PipelineSummary) -> str:
-    """`nvimagecodec · matrix · torch-compile FP16 · threads, batch 32`: what a reader tells pipelines apart by."""
+    """`nvimagecodec · matrix · torch.compile FP16 · threads, batch 32`: what a reader tells pipelines apart by."""
     return " · ".join(name_parts(pipeline))
 
 
@@ -300,9 +301,9 @@ def speedup(pipeline: PipelineSummary, baseline: PipelineSummary) -> float:
 
 
 def _engine(name: str) -> str:
-    """`torch-compile-fp16` as the table of cases writes it: `torch-compile FP16`."""
+    """`torch-compile-fp16` as the table of cases names it: `torch.compile FP16`."""
     backend, _, precision = name.rpartition("-")
-    return f"{backend} {precision.upper()}" if backend else name
+    return engine_name(backend, precision) if backend else name
 
 
 def _ratio_and_low(metric: Metric) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.phrases import gate_sentence
 from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.record.ratio import speed_ratio
-from reports.record.schema import BASELINE_BACKEND, Row
+from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.text.formatting import (
     THIN_SPACE,
@@ -20,6 +20,7 @@ from reports.text.formatting import (
     times,
     times_interval,
 )
+from reports.text.names import BASELINE, backend_name
 
 # Medians of one engine in two runs differ by about as much: engines that lie closer together are a tie.
 TIE = 1.03
@@ -158,7 +159,7 @@ def _with_speed(case: CaseSummary) -> str:
 
 
 def _runner_up(case: CaseSummary, least: float) -> str:
-    """`tensorrt FP16 (798 img/s, 4.56× (4.55–4.57)), which keeps 100.6 % (99.7–102.0) of the baseline's mAP50-95`."""
+    """`TensorRT FP16 (798 img/s, 4.56× (4.55–4.57)), which keeps 100.6 % (99.7–102.0) of the baseline's mAP50-95`."""
     if case.is_baseline or case.speedup is None:
         return _with_speed(case)
     interval = times_interval(case.speedup)
@@ -172,7 +173,7 @@ def _justification(case: CaseSummary, least: float) -> str:
     speed = f"{significant(case.images_per_second)} img/s"
     if case.speedup:
         interval = times_interval(case.speedup)
-        against = f"{BASELINE_BACKEND} FP32"
+        against = BASELINE
         speed += f", {times(case.speedup.value)}{f' ({interval})' if interval else ''} the speed of {against}"
     return f"The fastest that passes: {speed}; it {gate_sentence(case, least)}.{_doubt(case, least)}"
 
@@ -189,7 +190,9 @@ def _tie(tied: Sequence[CaseSummary], least: float) -> str:
 
 def _kept(case: CaseSummary) -> str:
     ratio = case.metric.ratio if case.metric else None
-    return f"{case.name} {'is the baseline' if case.is_baseline else percent(ratio.value if ratio else None, 0.0)}"
+    interval = percent_interval(ratio)
+    kept = percent(ratio.value if ratio else None, 0.0) + (f" ({interval})" if interval else "")
+    return f"{case.name} {'is the baseline' if case.is_baseline else kept}"
 
 
 def _on_the_card(case: CaseSummary, baseline: CaseSummary) -> str:
@@ -236,7 +239,7 @@ def over_memory_words(case: CaseSummary) -> str:
 
 
 def int8_costs(timed: Sequence[CaseSummary], least: float) -> str | None:
-    """Of the fastest INT8 engine among cases of one model and batch: `INT8 (tensorrt) costs 0.2 % (−1.0 to 1.5), …`.
+    """Of the fastest INT8 engine among cases of one model and batch: `INT8 (TensorRT) costs 0.2 % (−1.0 to 1.5), …`.
 
     None where none was judged. A loss is a share of the baseline's figure; less than nothing is a gain.
     """
@@ -260,7 +263,7 @@ def int8_costs(timed: Sequence[CaseSummary], least: float) -> str | None:
     else:
         verdict = f"certain to keep {gate_percent(least)}"
     cost = f"{_points(1 - ratio.value)}{THIN_SPACE}%{interval} of the {case.metric.name}"
-    return f"INT8 ({case.backend}) costs {cost}, {verdict}."
+    return f"INT8 ({backend_name(case.backend)}) costs {cost}, {verdict}."
 
 
 def _points(share: float) -> str:

@@ -14,15 +14,16 @@ from reports.analysis.cases import CaseSummary
 from reports.analysis.timing_quality import relative_iqr, unreliable
 from reports.charts.svg import line, svg, tag, text
 from reports.text.formatting import milliseconds, significant, times
+from reports.text.names import model_name
 
 WIDTH = 420
 ROW_PX, BAR_PX = 20, 11
-NUMBER_PX, NAME_PX, BAR_LEFT_PX = 16, 22, 196
+NUMBER_PX, NAME_PX, BAR_LEFT_PX = 16, 22, 216
 # Room for `10 791` behind the longest bar, and with one image at a time for `10 791 · 0.093 ms`.
 FIGURE_PX, FIGURES_PX = 48, 112
 CAP_PX = 3.5
 # What fits between a name's left edge and the bars, in 11.5 px letters.
-LONGEST_NAME = 28
+LONGEST_NAME, LONGEST_BOLD = 29, 26
 # A precision that has no shade of its own has the one of `other`.
 SHADES = ("fp32", "fp16", "int8")
 
@@ -60,9 +61,7 @@ def bars(
     fastest = max(max(_reach(case)[1], case.images_per_second or 0.0) for case in own)
     drawn = [_row(case, place, places[case.id], fastest, case.id in shipped) for place, case in enumerate(own)]
     height = ROW_PX * len(own) + 4
-    words = (
-        f"Speed of {len(own)} engines of {model} at batch {batch}, the fastest first; the table has the same figures."
-    )
+    words = f"Speed of {len(own)} engines of {model_name(model)} at batch {batch}, the fastest first; see the table."
     picture = svg(WIDTH, height, *drawn, class_="panel bars", role="group", aria_label=words)
     return Bars(batch, picture, any(map(unreliable, own)), any(map(_fails, own)), tuple(own))
 
@@ -77,7 +76,8 @@ def _row(case: CaseSummary, place: int, number: int, fastest: float, ships: bool
     top = ROW_PX * place + 4
     middle = top + ROW_PX / 2 - 2
     fails = " fails" if _fails(case) else ""
-    name = case.name if len(case.name) <= LONGEST_NAME else case.name[: LONGEST_NAME - 1] + "…"
+    most = LONGEST_BOLD if ships else LONGEST_NAME
+    name = case.name if len(case.name) <= most else case.name[: most - 1] + "…"
     right = WIDTH - (FIGURES_PX if case.batch == 1 else FIGURE_PX)
     end = _x(rate, fastest, right)
     parts = [
@@ -117,7 +117,7 @@ def _fails(case: CaseSummary) -> bool:
 def _told(case: CaseSummary) -> str:
     speedup = f", {times(case.speedup.value)}" if case.speedup else ""
     uncertain = " (rough)" if unreliable(case) else ""
-    return f"{case.id}: {significant(case.images_per_second)} img/s{uncertain}{speedup}, gate: {case.gate_label}"
+    return f"{case.title}: {significant(case.images_per_second)} img/s{uncertain}{speedup}, gate: {case.gate_label}"
 
 
 def _reach(case: CaseSummary) -> tuple[float, float]:

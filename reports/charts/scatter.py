@@ -85,8 +85,11 @@ def _panel(batch: int, cases: Sequence[CaseSummary], places: Mapping[str, int], 
     gate_y = scales.y(least)
     homes = {case.id: (scales.x(figures_of(case)[0].value), scales.y(figures_of(case)[1].value)) for case in cases}
     rooms = [_room(homes[case.id][1], gate_y, fails=case.gate == "fail") for case in cases]
-    points = dict(zip(homes, spread(list(homes.values()), MARKS_APART_PX, rooms), strict=True))
     front = pareto_front(cases)
+    # A mark with a name stands where its figures are; the others make room for it.
+    kept = {case.id for case in (*front, *cases) if case in front or case.is_baseline or case.gate == "fail"}
+    pinned = [place for place, case in enumerate(cases) if case.id in kept]
+    points = dict(zip(homes, spread(list(homes.values()), MARKS_APART_PX, rooms, pinned), strict=True))
     around = MARKER_PX + 1
     obstacles = [Box(x - around, y - around, x + around, y + around) for x, y in points.values()]
     bars, ties, markers = [], [], []
@@ -178,7 +181,7 @@ def _label(case: CaseSummary, ratio: str) -> str:
 def _hover(case: CaseSummary, speed: Ratio, ratio: Ratio, least: float) -> str:
     metric = case.metric.name if case.metric else "accuracy"
     return (
-        f"{case.id}: {times(speed.value)} ({times_interval(speed)}), "
+        f"{case.title}: {times(speed.value)} ({times_interval(speed)}), "
         f"{metric} {percent(ratio.value, least)} ({percent_interval(ratio)}), gate: {case.gate}"
     )
 

@@ -12,6 +12,7 @@ from reports.analysis.pareto import coordinates
 from reports.charts.label_placement import Box
 from reports.charts.svg import line, text
 from reports.record.results import Ratio
+from reports.text.names import BASELINE
 
 WIDTH, HEIGHT = 430, 320
 TICK_PX = 38  # the width of `1.25×` and a space
@@ -72,7 +73,7 @@ def axes(scales: Scales) -> list[Markup]:
         y = scales.y(tick)
         parts.append(line((PLOT.left, y), (PLOT.right, y), "grid"))
         parts.append(text((PLOT.left - 7, y + 4), f"{100 * tick:.4g}\u202f%", "tick y"))
-    parts.append(text(((PLOT.left + PLOT.right) / 2, HEIGHT - 8), "speed-up over pytorch FP32", "axis"))
+    parts.append(text(((PLOT.left + PLOT.right) / 2, HEIGHT - 8), f"speed-up over {BASELINE}", "axis"))
     parts.append(text((PLOT.left, PLOT.top - 5), "accuracy kept", "axis first"))
     return parts
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary
 from reports.text.formatting import join_words
+from reports.text.names import backend_name, model_name
 
 # A cell without its backend, and what its parts are called where all of them are meant.
 Cell = tuple[str, str, int]
@@ -45,9 +46,9 @@ def unanswered(cases: Sequence[CaseSummary]) -> list[NotRun]:
 
 
 def described(cases: Sequence[CaseSummary], everything: Sequence[CaseSummary]) -> str:
-    """Some of the cases of a matrix: `tensorrt, trtexec (INT8, all batches and models)`. A lone one by its id."""
+    """Some of the cases of a matrix: `TensorRT, trtexec (INT8, all batches and models)`. A lone one by its name."""
     if len(cases) == 1:
-        return cases[0].id
+        return cases[0].title
     axes = _axes([_cell(case) for case in everything])
     backends: dict[str, list[Cell]] = {}
     for case in cases:
@@ -58,7 +59,8 @@ def described(cases: Sequence[CaseSummary], everything: Sequence[CaseSummary]) -
         together.setdefault(scope, []).append(backend)
     known = dict.fromkeys(case.backend for case in everything)
     return "; ".join(
-        ("all backends" if len(names) == len(known) > 1 else ", ".join(names)) + (f" ({scope})" if scope else "")
+        ("all backends" if len(names) == len(known) > 1 else ", ".join(map(backend_name, names)))
+        + (f" ({scope})" if scope else "")
         for scope, names in together.items()
     )
 
@@ -90,8 +92,10 @@ def _scope(block: Sequence[Sequence[str | int]], everything: Sequence[Sequence[s
             whole += [axis] if len(known) > 1 else []
         elif axis == "precisions":
             words.append(join_words(str(value).upper() for value in values))
+        elif axis == "batches":
+            words.append(f"batch {join_words(values)}")
         else:
-            words.append(f"batch {join_words(values)}" if axis == "batches" else join_words(values))
+            words.append(join_words(model_name(str(value)) for value in values))
     # Models last: they are what a reader asks about least where all of them are meant.
     whole.sort(key=("precisions", "batches", "models").index)
     return ", ".join([*words, *([f"all {join_words(whole)}"] if whole else [])])

@@ -22,6 +22,7 @@ from reports.record.results import Latency, Ratio
 from reports.record.schema import BASELINE_BACKEND, Row
 from reports.record.session import read_settings
 from reports.text.formatting import join_words, percent, percent_interval, significant, times, times_interval
+from reports.text.names import model_name
 
 HELD, NOT_HELD, UNCLEAR, NOT_MEASURED = "held", "not held", "unclear", "not measured"
 # A promise about several models holds where it holds for each: of their verdicts the first of these decides.
@@ -115,10 +116,10 @@ def _pipeline(seen: Session) -> _Part:
     if ratio is None or after.instrument is None:
         return _Part(NOT_MEASURED, "", "The two towers were not timed by one clock.")
     verdict, why = _against(ratio, 2, 3, _multiple, BETWEEN_RUNS)
-    used = join_words(f"{case.model} {case.name}" for case in chosen)
+    used = join_words(f"{model_name(case.model)} · {case.name}" for case in chosen)
     sums = f"{significant(before.p50_ms)} ms became {significant(after.p50_ms)} ms"
     found = (
-        f"{used}, batch {max(batches)}: {tensorrt_engines.beside(times(ratio.value), times_interval(ratio))}, {sums}."
+        f"{used} · batch {max(batches)}: {tensorrt_engines.beside(times(ratio.value), times_interval(ratio))}, {sums}."
     )
     of = "Sums of the towers' medians; reading images and splitting text into tokens are not in them."
     contended = [doubt for case in chosen for doubt in tensorrt_engines.doubts(seen, case)]
@@ -133,7 +134,7 @@ def _accuracy(precision: str, least: float, most: float, rule: str) -> Callable[
         parts = [_kept(seen, model, precision, least, most) for model in models]
         judged = [part for part in parts if part.verdict != NOT_MEASURED]
         told = _together(judged or parts)
-        unknown = [part.model for part in parts if judged and part not in judged]
+        unknown = [model_name(part.model) for part in parts if judged and part not in judged]
         said = [told.why, rule if judged else "", f"Not judged: {join_words(unknown)}." if unknown else ""]
         return _Part(told.verdict, told.found, " ".join(filter(None, said)))
 
@@ -244,7 +245,7 @@ def _together(parts: Sequence[_Part]) -> _Part:
         return _Part(NOT_MEASURED, "", tensorrt_engines.unsupported_reason([]))
     verdict = min((part.verdict for part in parts), key=GRAVITY.index)
     alike = len({part.why for part in parts}) == 1
-    why = parts[0].why if alike else " ".join(f"{part.model}: {part.why}" for part in parts)
+    why = parts[0].why if alike else " ".join(f"{model_name(part.model)}: {part.why}" for part in parts)
     return _Part(verdict, " ".join(filter(None, (part.found for part in parts))), why)
 
 

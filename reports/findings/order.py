@@ -4,49 +4,94 @@ Page, terminal and job summary tell them in this order, behind the answer (`repo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports.analysis.cases import CaseSummary
+from reports.analysis.pipeline import rough
 from reports.analysis.timing_quality import gpu_contended, unreliable
 from reports.findings.base import Code, Finding
-from reports.text.formatting import pluralize
+from reports.record.pipeline import PipelineSummary
+from reports.text.formatting import pluralize, sentence, stopped
 
+
+@dataclass(frozen=True)
+class Mend:
+    """What to do: `advice` in words, and the `command` for it, if there is one."""
+
+    advice: str
+    command: str = ""
+
+
+RESUME = "pytest bench/ --benchmark-only --resume DIR"
 # What to do, by the code of the finding.
-MEND: Mapping[Code, str] = {
-    Code.STAGE_ERROR: "its log stands under Why; --resume DIR runs it again",
-    Code.STAGE_FAILED: "its log stands under Why; python -m fixtures.doctor says what this machine can run",
-    Code.GATE_FAILED: "do not ship it; python -m fixtures.divergence names the first layers that differ",
-    Code.RECORD_INCONSISTENT: "build it again with --rebuild; do not trust its figures until then",
-    Code.PIPELINE_ERROR: "see the end of the terminal's log; --resume DIR runs it again",
-    Code.PIPELINE_FAILED: "do not use it; its stages are exchanged one at a time to find which changes the answers",
-    Code.HISTORY: "python -m reports compare sets two of these runs side by side",
-    Code.MATRIX_NOTHING_RUNS: "python -m fixtures.doctor says what is missing",
+MEND: Mapping[Code, Mend] = {
+    Code.STAGE_ERROR: Mend("Its log stands under Why. Once that is mended, run it again", RESUME),
+    Code.STAGE_FAILED: Mend("Its log stands under Why. What this machine can run", "python -m fixtures.doctor"),
+    Code.GATE_FAILED: Mend("Do not ship it. Which layers differ", "python -m fixtures.divergence"),
+    Code.RECORD_INCONSISTENT: Mend(
+        "Do not trust its figures. Build it again", "pytest bench/ --benchmark-only --rebuild"
+    ),
+    Code.PIPELINE_ERROR: Mend("See the end of the terminal's log, then run it again", RESUME),
+    Code.PIPELINE_FAILED: Mend("Do not use it. Its stages, exchanged one at a time, show which changes the answers"),
+    Code.SERVING_ERROR: Mend("See whether the server answers, then run it again", RESUME),
+    Code.SERVING_FAILED: Mend("Do not use it until it agrees with PyTorch again"),
+    Code.BASELINE_IMPLAUSIBLE: Mend("Nothing can be judged against it: check the weights, the images and the labels"),
+    Code.HISTORY: Mend("Set this run beside the last good one", "python -m reports compare A/rows.jsonl B/rows.jsonl"),
+    Code.MATRIX_NOTHING_RUNS: Mend("What is missing", "python -m fixtures.doctor"),
 }
-MEND_RUN = "see the end of the terminal's log; --resume DIR goes on with the run"
+MEND_RUN = Mend("See the end of the terminal's log, then go on with the run", RESUME)
+# What happened, in a word or two: what a reader looks for first.
+HAPPENED: Mapping[Code, str] = {
+    Code.STAGE_ERROR: "crashed",
+    Code.STAGE_FAILED: "failed",
+    Code.GATE_FAILED: "failed the gate",
+    Code.BASELINE_IMPLAUSIBLE: "no yardstick",
+    Code.RECORD_INCONSISTENT: "not to be trusted",
+    Code.PIPELINE_ERROR: "crashed",
+    Code.PIPELINE_FAILED: "failed the gate",
+    Code.SERVING_ERROR: "crashed",
+    Code.SERVING_FAILED: "failed",
+    Code.HISTORY: "became worse",
+    Code.MATRIX_NOTHING_RUNS: "nothing ran",
+}
+HAPPENED_TO_RUN = "the run"
 # How the check of the gates begins what it advises itself.
 UNDECIDED = " The interval reaches the gate:"
+# How `reports.history.session_regressions` says since when something is worse.
+SINCE = " since "
 
 
 @dataclass(frozen=True)
 class Broken:
     """One thing that broke: where (empty for the whole run), what and how much, since when if known, what to do.
 
-    `where` and `found`, with the advice that the check itself gives, are the text of the finding.
+    `where` and `found`, with the advice that the check itself gives, are the text of the finding, or of several
+    findings of the history about one case.
     """
 
     code: Code
     where: str
     found: str
     since: str
-    mend: str
+    mend: Mend
     case_ids: tuple[str, ...]
 
     @property
+    def happened(self) -> str:
+        """What happened, in a word or two."""
+        return HAPPENED.get(self.code, HAPPENED_TO_RUN)
+
+    @property
     def line(self) -> str:
-        """All of it in a line."""
+        """All of it in a line, the command at its end."""
         head = f"{self.where}: " if self.where else ""
-        since = f" ({self.since})" if self.since else ""
-        return f"{head}{self.found} → {self.mend}{since}"
+        since = f" {sentence(self.since)}" if self.since else ""
+        return f"{head}{stopped(self.found)}{since} {self.advice}{f' {self.mend.command}' if self.mend.command else ''}"
+
+    @property
+    def advice(self) -> str:
+        """What to do, as a sentence; where a command follows, it introduces it."""
+        return f"{self.mend.advice}:" if self.mend.command else stopped(self.mend.advice)
 
 
 @dataclass(frozen=True)
@@ -62,6 +107,22 @@ class Doubts:
     def level(self) -> str:
         """The gravest of its findings."""
         return "warn" if any(finding.level == "warn" for finding in self.findings) else "info"
+
+
+QUIET, BUSY, NOT_WATCHED = "quiet", "busy", "not watched"
+
+
+@dataclass(frozen=True)
+class Quietness:
+    """Whether the machine was quiet: `word` is "quiet", "busy" or "not watched", `answer` says it with its reason."""
+
+    word: str
+    answer: str
+
+    @property
+    def short(self) -> str:
+        """The answer without its reason: "yes", "no" or "not watched"."""
+        return {QUIET: "yes", BUSY: "no"}.get(self.word, self.word)
 
 
 # In the order of reading: a title for one case and one for several; without the second it is told of the whole run.
@@ -106,17 +167,30 @@ def broken(found: Sequence[Finding], cases: Sequence[CaseSummary], since: Mappin
     crashed is left to the crash itself, so that no case is told twice.
     """
     crashed = {case.id for case in cases if case.status == "error"}
-    told = []
+    told: list[Broken] = []
     for finding in found:
         past = finding.code == Code.HISTORY
         if finding.level != "fail" or (past and finding.cases and crashed.issuperset(finding.cases)):
             continue
         last = {} if past else dict.fromkeys(since[case] for case in finding.cases if case in since)
-        sentence, advice, why = finding.sentence.partition(UNDECIDED)
-        mend = f"{advice.strip()}{why}" if advice else MEND.get(finding.code, MEND_RUN)
+        said, advice, why = finding.sentence.partition(UNDECIDED)
+        mend = Mend(f"{advice.strip()}{why}") if advice else MEND.get(finding.code, MEND_RUN)
         # Cases that were last well on different days have no one answer.
         well = next(iter(last)) if len(last) == 1 else ""
-        told.append(Broken(finding.code, finding.where, sentence, well, mend, finding.cases))
+        if past:
+            # What changed since when is told where every line tells it.
+            said, began, well = said.partition(SINCE)
+            well = f"{began.strip()} {well}".strip().rstrip(".")
+        same = (
+            at for at, each in enumerate(told) if past and (each.code, each.case_ids) == (finding.code, finding.cases)
+        )
+        if (at := next(same, None)) is not None:
+            # One case that became worse in several figures is one thing that broke.
+            before = told[at]
+            said = f"{before.found} and {said}" if before.since == well else f"{stopped(before.found)[:-1]}; {said}"
+            told[at] = replace(before, found=said, since=before.since if before.since == well else "")
+            continue
+        told.append(Broken(finding.code, finding.where, said, well, mend, finding.cases))
     return told
 
 
@@ -131,27 +205,37 @@ def doubts(found: Sequence[Finding]) -> list[Doubts]:
 
 
 def doubts_line(told: Sequence[Doubts], most: int = 4) -> str:
-    """The kinds of doubt in a line: `12 timings moved or spread; 31 accuracies not certain; 4 other notes`."""
+    """The kinds of doubt in a line: `12 timings moved or spread; 31 accuracies not certain; 4 notes`."""
     grave = [each for each in told if each.level == "warn"][:most]
     left = sum(each not in grave for each in told)
-    shown = [each.title for each in grave] + ([pluralize(left, "other note")] if left else [])
+    shown = [each.title for each in grave] + ([pluralize(left, "note")] if left else [])
     return "; ".join(shown)
 
 
-def quietness(found: Sequence[Finding], cases: Sequence[CaseSummary]) -> str:
-    """Whether the machine was quiet while it was timed, in a few words; empty where nothing was timed.
+def quietness(
+    found: Sequence[Finding], cases: Sequence[CaseSummary], pipelines: Sequence[PipelineSummary] = ()
+) -> Quietness | None:
+    """Whether the machine was quiet while it was timed; None where nothing was timed.
 
-    A GPU is watched (other processes, throttling). Of a CPU only the timings themselves tell.
+    A GPU is watched (other processes, throttling) while single engines are timed. Of a CPU, and of pipelines, only the
+    timings themselves tell.
     """
     timed = [case for case in cases if case.latency is not None]
     codes = {finding.code for finding in found}
     if not timed:
-        return ""
+        rates = [each.speed for each in pipelines if each.speed is not None]
+        said = f"not watched while pipelines were timed; {sum(map(rough, rates))} of {len(rates)} throughputs are rough"
+        return Quietness(NOT_WATCHED, said) if rates else None
     if codes & {Code.GPU_SHARED, Code.GPU_THROTTLED}:
-        return f"Machine quiet: no, {sum(map(gpu_contended, timed))} of {len(timed)} timings were disturbed"
+        return Quietness(BUSY, f"no: {sum(map(gpu_contended, timed))} of {len(timed)} timings were disturbed")
+    if again := [finding for finding in found if finding.code == Code.GPU_THROTTLED_AT_FIRST]:
+        count = sum(len(finding.cases) for finding in again)
+        return Quietness(QUIET, f"yes: {pluralize(count, 'throttled timing')} measured again")
     if Code.GPU_UNDISTURBED in codes:
-        return "Machine quiet: yes"
-    return f"Machine quiet: not watched, {sum(map(unreliable, timed))} of {len(timed)} timings are rough"
+        return Quietness(QUIET, "yes: no throttling and no other process was seen on the GPU")
+    return Quietness(
+        NOT_WATCHED, f"not watched (only a GPU is); {sum(map(unreliable, timed))} of {len(timed)} timings are rough"
+    )
 
 
 def _doubts(code: Code, findings: Sequence[Finding]) -> Doubts:

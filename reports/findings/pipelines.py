@@ -8,7 +8,7 @@ from reports.findings.base import Code, Finding, Session
 from reports.record.pipeline import PipelineSummary
 from reports.record.results import Metric
 from reports.record.schema import DEFAULT_TOLERANCE
-from reports.text.formatting import first_line, gate_percent, percent, percent_interval, significant
+from reports.text.formatting import first_line, gate_percent, percent, percent_interval, plain_reason, significant
 
 PLACE = "pipelines"
 
@@ -16,7 +16,7 @@ PLACE = "pipelines"
 def broken(seen: Session) -> Iterator[Finding]:
     """Pipelines that crashed, then those that failed, each with its reason."""
     for code, outcome, words in (
-        (Code.PIPELINE_ERROR, "error", "stopped with an error"),
+        (Code.PIPELINE_ERROR, "error", "crashed"),
         (Code.PIPELINE_FAILED, "failed", "failed"),
     ):
         for each in seen.pipelines:
@@ -26,7 +26,7 @@ def broken(seen: Session) -> Iterator[Finding]:
                 said = _kept(each) if stage == "accuracy" and outcome == "failed" else ""
                 said = (
                     said
-                    or f"the {stage} stage {words}: {first_line(each.reasons.get(stage, 'no reason was recorded'))}"
+                    or f"the {stage} stage {words}: {plain_reason(each.reasons.get(stage, 'no reason was recorded'))}"
                 )
                 yield Finding(code, "fail", said, _where(each), data={"id": each.name.id, "stage": stage}, place=PLACE)
 
@@ -78,7 +78,7 @@ def _kept(each: PipelineSummary) -> str:
     least, interval = _least(each), percent_interval(metric.ratio)
     shown = percent(metric.ratio.value, least) + (f" ({interval})" if interval else "")
     of = f"keeps {shown} of the baseline pipeline's {metric.name} on {each.accuracy.photos} photos"
-    return f"{of}; {gate_percent(least)} is asked."
+    return f"{of}, needs {gate_percent(least)}."
 
 
 def _lowest(each: PipelineSummary) -> Metric | None:

@@ -11,7 +11,7 @@ from reports.analysis.pipeline import Comparison, compare_pipelines
 from reports.analysis.recommendation import Recommendation, choose
 from reports.findings.base import Code, Finding, Session
 from reports.findings.history import history_findings
-from reports.findings.order import Broken, Doubts, broken, doubts, doubts_line, quietness
+from reports.findings.order import Broken, Doubts, Quietness, broken, doubts, doubts_line, quietness
 from reports.findings.run import check
 from reports.history.last_good import last_good
 from reports.history.session_regressions import Regression
@@ -48,9 +48,9 @@ class Reading:
         return doubts_line(self.doubts)
 
     @property
-    def quietness(self) -> str:
-        """Whether the machine was quiet, in a few words."""
-        return quietness(self.found, self.cases)
+    def quietness(self) -> Quietness | None:
+        """Whether the machine was quiet; None where nothing was timed."""
+        return quietness(self.found, self.cases, self.seen.pipelines)
 
     @property
     def became_worse(self) -> frozenset[str]:
@@ -66,7 +66,7 @@ def read(rows: Sequence[Row], since: Sequence[Regression] = (), history: pd.Data
     seen = Session.of(rows)
     session, cases, least = seen.rows, seen.cases, seen.least
     choices = choose(cases, least)
-    found = check(seen, history_findings(since))
+    found = check(seen, history_findings(since, cases))
     crashed = {case.id for case in cases if case.status == "error"}
     worse = len({one.case for one in since if one.level == "fail"} - crashed)
     finished = any(row["kind"] == "end" for row in session)

@@ -14,7 +14,16 @@ from reports.record.known_faults import known_fault
 from reports.record.pipeline import PipelineSummary
 from reports.record.schema import BASELINE_PRECISION, Row, Status, reaches
 from reports.record.serving import ServingSummary
-from reports.text.formatting import first_clause, first_line, gate_percent, join_words, pluralize
+from reports.text.formatting import (
+    first_clause,
+    first_line,
+    gate_percent,
+    join_words,
+    plain_reason,
+    pluralize,
+    stopped,
+)
+from reports.text.names import model_name
 
 # An adapter that finds out that its runtime computes in FP32 says so in a note of its build row.
 COMPUTES_IN_FP32 = re.compile(r"\b(comput|execut|run)\w*\s+(\w+\s+)?in\s+fp32", re.IGNORECASE)
@@ -82,9 +91,9 @@ def _errors(seen: Session) -> Iterator[Finding]:
         for stage, outcome, reason in case.reasons():
             told: Data = {"stage": stage, "reason": first_line(reason)}
             if outcome == "error":
-                errors.append((case, f"the {stage} stopped with an error: {first_line(reason)}", told))
+                errors.append((case, f"the {stage} crashed: {stopped(plain_reason(reason))}", told))
             elif outcome == "failed" and stage != "accuracy":
-                failed.append((case, f"the {stage} failed: {first_line(reason)}", told))
+                failed.append((case, f"the {stage} failed: {stopped(plain_reason(reason))}", told))
     yield from together(Code.STAGE_ERROR, "fail", errors)
     yield from together(Code.STAGE_FAILED, "fail", failed)
 
@@ -94,10 +103,10 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
     for case in seen.cases:
         if case.gate != "fail" or data.implausible(case):
             continue
-        text = f"fails its gate: {gate_sentence(case, seen.least)}; {gate_percent(seen.least)} is asked."
+        text = f"fails its gate: {gate_sentence(case, seen.least)}, needs {gate_percent(seen.least)}."
         ratio = case.metric.ratio if case.metric else None
         if ratio is None or reaches(ratio.value, seen.least):
-            text = f"fails its gate: {first_line(case.reason('accuracy'))}"
+            text = f"fails its gate: {stopped(first_line(case.reason('accuracy')))}"
         elif ratio.high is not None and ratio.high >= seen.least:
             text += " The interval reaches the gate: more evaluation images would decide."
         figures = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high} if ratio else {}
@@ -165,7 +174,9 @@ def _not_certain(seen: Session) -> Iterator[Finding]:
         if uncertain:
             every = 1 < len(uncertain) == len(passed)
             images = uncertain[0].accuracy.evaluation_images or 0
-            by_images.setdefault(images, []).append(f"every engine of {model}" if every else describe_cases(uncertain))
+            by_images.setdefault(images, []).append(
+                f"every engine of {model_name(model)}" if every else describe_cases(uncertain)
+            )
     if by_images:
         least = gate_percent(seen.least)
         said = "; ".join(f"{join_words(cases)} on {pluralize(images, 'image')}" for images, cases in by_images.items())

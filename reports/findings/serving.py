@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from reports.findings.base import Code, Finding, Session
 from reports.record.serving import ServingSummary
-from reports.text.formatting import first_line
+from reports.text.formatting import plain_reason
 
 PLACE = "serving"
 
@@ -12,7 +12,7 @@ PLACE = "serving"
 def broken(seen: Session) -> Iterator[Finding]:
     """Served models that stopped with an error, then those that failed, each with its reason."""
     for code, outcome, words in (
-        (Code.SERVING_ERROR, "error", "stopped with an error"),
+        (Code.SERVING_ERROR, "error", "crashed"),
         (Code.SERVING_FAILED, "failed", "failed"),
     ):
         for each in seen.serving:
@@ -35,4 +35,4 @@ def doubts(seen: Session) -> Iterator[Finding]:
 
 
 def _reason(each: ServingSummary, stage: str) -> str:
-    return first_line(each.reasons.get(stage, "no reason was recorded"))
+    return plain_reason(each.reasons.get(stage, "no reason was recorded"))

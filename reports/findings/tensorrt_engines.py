@@ -9,6 +9,7 @@ from reports.findings.base import Session
 from reports.record.results import BuildResult, Ratio
 from reports.record.schema import BASELINE_BACKEND
 from reports.text.formatting import first_line, join_words, times, times_interval
+from reports.text.names import BASELINE, backend_name
 
 # Who builds engines with TensorRT, beside the backends named `tensorrt…` themselves.
 OTHERS = ("trtexec", "ultralytics-engine", "onnxruntime-tensorrt", "torch-tensorrt")
@@ -79,8 +80,8 @@ def judged_on(seen: Session, cases: Iterable[CaseSummary]) -> list[str]:
 
 
 def engine_words(case: CaseSummary) -> str:
-    """`yolov8n tensorrt FP16, batch 8`."""
-    return f"{case.model} {case.name}, batch {case.batch}"
+    """`YOLOv8n · TensorRT FP16 · batch 8`."""
+    return case.title
 
 
 def speed_words(case: CaseSummary) -> str:
@@ -100,12 +101,12 @@ def unsupported_reason(asked: Sequence[CaseSummary]) -> str:
     ran = [case for case in asked if case.attempted]
     if not ran:
         return "Its TensorRT engines did not run; each stands with its reason among the cases that did not."
-    return f"{join_words(dict.fromkeys(f'{case.backend}: {_reason(case)}' for case in ran), most=2)}."
+    return f"{join_words(dict.fromkeys(f'{backend_name(case.backend)}: {_reason(case)}' for case in ran), most=2)}."
 
 
 def _reason(case: CaseSummary) -> str:
     said = [*case.problems, *(first_line(reason, 160) for _, _, reason in case.reasons())]
     if case.latency and not case.speedup:
-        said.append(f"{BASELINE_BACKEND} FP32 was not timed beside it")
+        said.append(f"{BASELINE} was not timed beside it")
     said.append("its accuracy was not judged" if case.latency else "it was not timed")
     return said[0].rstrip(".")

@@ -10,10 +10,11 @@ from reports.record.ratio import speed_ratio
 from reports.record.results import Ratio
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION
 from reports.text.formatting import join_words, pluralize, times, times_interval
+from reports.text.names import BASELINE, backend_name, model_name
 
 # So many engines are named; of more, how many there are.
 MOST_NAMED = 12
-OWN, BASELINE = "the same engine's FP32", f"{BASELINE_BACKEND} FP32"
+OWN = "the same engine's FP32"
 # Levels that moved while they were measured did so by up to 1.8 (the published run): who takes twice as long is slower.
 BEYOND_DOUBT = 0.5
 
@@ -51,7 +52,7 @@ def slower(seen: Session) -> Iterator[Finding]:
         if doubt:
             unclear.setdefault(doubt[0], []).append((case, doubt[1]))
     for (model, precision, against), found in lost.items():
-        sentence = f"{model}: {precision} is slower than {against} on this machine: {_by_engine(found)}."
+        sentence = f"{model_name(model)}: {precision} is slower than {against} on this machine: {_by_engine(found)}."
         ratios: Data = {case.id: ratio.value for case, ratio in found}
         yield Finding(Code.PRECISION_SLOWER, "warn", sentence, cases=ids(case for case, _ in found), data=ratios)
     for against, figures in unclear.items():
@@ -61,10 +62,10 @@ def slower(seen: Session) -> Iterator[Finding]:
 
 
 def _by_engine(found: Sequence[tuple[CaseSummary, Ratio]]) -> str:
-    """`onnxruntime 0.62× and 0.70× (batch 1 and 8)`."""
+    """`ONNX Runtime 0.62× and 0.70× (batch 1 and 8)`."""
     engines: dict[str, list[tuple[str, int]]] = {}
     for case, ratio in found:
-        engines.setdefault(case.backend, []).append((times(ratio.value), case.batch))
+        engines.setdefault(backend_name(case.backend), []).append((times(ratio.value), case.batch))
     return join_words(
         f"{engine} {join_words(ratio for ratio, _ in each)} (batch {join_words(batch for _, batch in each)})"
         for engine, each in engines.items()
@@ -72,9 +73,9 @@ def _by_engine(found: Sequence[tuple[CaseSummary, Ratio]]) -> str:
 
 
 def _figure(case: CaseSummary, ratio: Ratio, uncertain: bool) -> str:
-    """`clip-image torch-compile FP16, batch 8, 1.02× (1.00–1.08)`."""
+    """`CLIP image · torch.compile FP16 · batch 8: 1.02× (1.00–1.08)`."""
     interval = times_interval(ratio)
-    words = f"{case.model} {case.name}, batch {case.batch}, {times(ratio.value)}"
+    words = f"{case.title}: {times(ratio.value)}"
     said = [*([interval] if interval else []), *(["a rough timing"] if uncertain else [])]
     return f"{words} ({', '.join(said)})" if said else words
 
@@ -132,7 +133,7 @@ def no_baseline(seen: Session) -> Iterator[Finding]:
             why = "cannot be trusted" if (case.model, case.batch) in inconsistent else "was not timed"
             missing.setdefault((case.model, why), []).append(case)
     for (model, why), cases in missing.items():
-        where = f"{model}, batch {join_words(dict.fromkeys(case.batch for case in cases))}"
+        where = f"{model_name(model)} · batch {join_words(dict.fromkeys(case.batch for case in cases))}"
         sentence = f"no speed-up, because {BASELINE} {why} in this run."
         yield Finding(Code.BASELINE_MISSING, "warn", sentence, where, ids(cases))
 

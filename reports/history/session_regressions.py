@@ -90,11 +90,11 @@ def until(history: pd.DataFrame, session: str) -> pd.DataFrame:
 def sentence(verdict: Verdict) -> str:
     """How much worse, with its interval, since when, and what changed then; no full stop.
 
-    `device time is 5.2 % [4.1 %, 6.3 %] longer since 2026-11-20 (commit abc1234..def5678; driver 550.1 → 560.2)`
+    `device time is 5.2 % (4.1–6.3) longer since 2026-11-20 (commit abc1234..def5678; driver 550.1 → 560.2)`
     """
     verb, worse = WORSE[verdict.figure]
     ends = [_worse_by(verdict, end) for end in (verdict.low, verdict.high) if end is not None]
-    interval = f" [{', '.join(_shown(verdict, end) for end in sorted(ends))}]" if ends else ""
+    interval = f" ({'–'.join(f'{end:.1f}' for end in sorted(ends))})" if ends else ""
     amount = f"{_shown(verdict, _worse_by(verdict, verdict.change))}{interval} {worse}"
     last, first = _day(verdict.last_good), _day(verdict.first_bad)
     where = _where(verdict.last_good, verdict.first_bad, verdict.environment)

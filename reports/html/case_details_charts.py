@@ -31,11 +31,11 @@ def chart(case: CaseSummary) -> Markup | None:
     """The samples of all processes, one after the other."""
     found, samples = case.latency, all_samples(case)
     marks = {name: getattr(found, f"{name}_ms") if found else None for name in ("p50", "p90", "p99")}
-    return picture(samples, marks, f"Samples of {case.name}; told below")
+    return picture(samples, marks, f"Samples of {case.title}; told below")
 
 
 def card(case: CaseSummary) -> Markup | None:
-    label = f"The card while {case.name} was measured; told below"
+    label = f"The card while {case.title} was measured; told below"
     return gpu_trace.picture((case.speed.gpu or GpuTelemetry()).trace, label, case.speed.warmup_s)
 
 

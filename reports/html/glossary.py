@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from reports.analysis.cases import CaseSummary
+from reports.text.names import backend_name
 
 BACKENDS = {
     "pytorch": "PyTorch as it is (eager); its FP32, with TF32 off, is the baseline.",
@@ -44,7 +45,7 @@ def words(cases: Sequence[CaseSummary]) -> list[tuple[str, str]]:
     """(word, meaning) of each backend and metric of these cases, then of the terms."""
     backends = dict.fromkeys(case.backend for case in cases if case.attempted)
     metrics = dict.fromkeys(metric.name for case in cases for metric in case.metrics)
-    known = [(name, BACKENDS[name]) for name in backends if name in BACKENDS]
+    known = [(f"{backend_name(name)} ({name})", BACKENDS[name]) for name in backends if name in BACKENDS]
     known += [(name, METRICS[name]) for name in metrics if name in METRICS]
     # These are spoken of only where a case has them.
     absent = {

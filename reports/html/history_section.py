@@ -182,7 +182,7 @@ def _trace(case: CaseSummary, lines: Sequence[Line], figure: TrackedMetric, axis
     text = _text(figure, told, lines, axis)
     chart = None
     if draw:
-        label = f"{figure.name} of {case.id} over the nights. {text}"
+        label = f"{figure.name} of {case.title} over the nights. {text}"
         chart = picture(sessions, values, told, figure, axis, lambda value: shown(figure, value), label)
     return Trace(figure.name, shown(figure, level.value), shown(figure, latest), text, chart)
 

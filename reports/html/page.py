@@ -16,8 +16,7 @@ from markupsafe import Markup
 
 from reports.analysis import answer, certainty
 from reports.analysis.cases import CaseSummary
-from reports.analysis.gpu_figures import filled, gpu_figures, peak_sources, quantity, speeds
-from reports.analysis.phrases import engine_name
+from reports.analysis.gpu_figures import gpu_figures, peak_sources, quantity, speeds
 from reports.analysis.run_time import case_seconds, parts, session_cost
 from reports.analysis.tables import case_table, layers_text, metric_table, records, size_ratio
 from reports.analysis.timing_quality import caveats
@@ -34,6 +33,7 @@ from reports.findings.reading import Reading, read
 from reports.history.session_regressions import Regression, judge
 from reports.html.assets import SCRIPT, case_lines, content_policy
 from reports.html.case_details import MOST_PICTURES, USUAL, explain
+from reports.html.columns import CARD, CASES, METRICS, TIMINGS, filled, filled_fields
 from reports.html.environment_section import doubts, in_words
 from reports.html.glossary import words
 from reports.html.history_section import MOST_CHARTS, check_history
@@ -46,6 +46,7 @@ from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.record.tries import tries_of
 from reports.text import formatting
+from reports.text.names import backend_name, model_name
 
 # How certain the accuracy is: a sign, so that nothing depends on colour, and a word.
 MARKS = {
@@ -117,7 +118,8 @@ def _environment() -> Environment:
         gpu_figures,
         cause,
         case_seconds,
-        engine_name,
+        model_name,
+        filled_fields,
         shade,
         in_words,
         caveats,
@@ -172,13 +174,18 @@ def render(
             watched=[case for case in ran if case.speed.gpu],
             quantity=quantity(ran),
             speeds=speeds(ran),
-            columns=filled(ran),
+            columns=filled(ran, CASES),
+            timing_columns=filled(ran, TIMINGS),
+            metric_columns=filled(cases, METRICS),
+            card_columns=filled(ran, CARD),
             peak_sources=peak_sources(ran),
             gpu_facts=gpu_facts(session),
             other_environment={name: found for name, found in session["environment"].items() if name != "card"},
             judged=[case for case in cases if case.metrics],
             unanswered=unanswered(cases),
             why=why,
+            names=_names(cases),
+            titles={case.id: case.title for case in cases},
             anchors={each.case.id: each.anchor for of_model in why.values() for each in of_model},
             most_pictures=MOST_PICTURES,
             usual=USUAL,
@@ -253,6 +260,13 @@ def _by_model_and_batch(cases: Sequence[CaseSummary]) -> dict[str, dict[int, lis
     for case in cases:
         models.setdefault(case.model, {}).setdefault(case.batch, []).append(case)
     return models
+
+
+def _names(cases: Sequence[CaseSummary]) -> str:
+    """As JSON by its id what each model and backend is called, where that is something else."""
+    called = {case.model: model_name(case.model) for case in cases}
+    called |= {case.backend: backend_name(case.backend) for case in cases}
+    return json.dumps({name: words for name, words in called.items() if name != words}, ensure_ascii=False)
 
 
 def _end(rows: Sequence[Row]) -> Row | None:

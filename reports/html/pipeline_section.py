@@ -99,6 +99,7 @@ class PipelineCard:
     claim_text: str
     name: str
     metrics: tuple[tuple[str, str, str], ...]
+    kept_interval: str
     latency: str
 
 
@@ -155,6 +156,7 @@ def _card(found: Comparison) -> PipelineCard:
             for metric in best.accuracy.metrics
             if metric.ratio
         ),
+        kept_interval=percent_interval(worst.ratio if worst else None),
         latency="" if best.speed.latency_ms is None else milliseconds(best.speed.latency_ms),
     )
 
@@ -256,14 +258,14 @@ def _line(each: PipelineSummary, baseline: PipelineSummary | None) -> PipelineLi
         photos_per_second=significant(rate(speed)),
         interval=_interval(speed),
         speedup=MISSING if baseline is None else round_times(speedup(each, baseline)),
-        latency=MISSING if speed.latency_ms is None else f"{speed.latency_ms:.3g} ms",
+        latency=MISSING if speed.latency_ms is None else milliseconds(speed.latency_ms),
         accuracy=MISSING if worst is None else f"{100 * (worst.ratio_value or 0.0):.1f} % ({worst.name})",
         accuracy_interval=f"{100 * worst.low:.1f}–{100 * worst.high:.1f}" if worst and worst.low and worst.high else "",
         gate=_gate(each),
         bottleneck=f"{limit.stage} ({limit.resource})",
         busy=", ".join(busy) or MISSING,
-        memory=MISSING if speed.memory_bytes is None else f"{speed.memory_bytes / 1e9:.2g} GB",
-        energy=MISSING if speed.joules_per_photo is None else f"{speed.joules_per_photo:.3g} J",
+        memory=MISSING if speed.memory_bytes is None else f"{significant(speed.memory_bytes / 1e9, 2)} GB",
+        energy=MISSING if speed.joules_per_photo is None else f"{significant(speed.joules_per_photo)} J",
     )
 
 

@@ -23,6 +23,8 @@ FORMATTING = (
     formatting.pluralize,
     formatting.first_line,
     formatting.first_clause,
+    formatting.sentence,
+    formatting.stopped,
 )
 
 

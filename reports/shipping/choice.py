@@ -87,15 +87,16 @@ def why_not(case: CaseSummary, least: float) -> str:
         return WHY_NOT.get(case.backend, f"{case.backend} is no backend whose engine is a file of its own")
     if case.task in TAO_TASKS:
         return "a bundle says how YOLO's and CLIP's outputs are read, and has no words for those of a TAO network"
-    if case.gate == "fail":
-        return f"it fails its gate, it {gate_sentence(case, least)}"
     if case.gate != "pass":
-        return "its accuracy was not judged"
+        failed = f"it fails its gate, it {gate_sentence(case, least)}"
+        return failed if case.gate == "fail" else "its accuracy was not judged"
     if case.latency is None:
         return "its speed was not measured"
-    if case.over_memory_limit:
-        return f"it {over_memory_words(case)}"
-    return "" if may_ship(case) else next(iter(case.problems), f"it ended as {case.status}")
+    if may_ship(case):
+        return ""
+    return next(
+        iter(case.problems), f"it {over_memory_words(case)}" if case.over_memory_limit else f"it ended as {case.status}"
+    )
 
 
 def _fastest(cases: Sequence[CaseSummary]) -> CaseSummary:

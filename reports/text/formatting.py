@@ -116,3 +116,15 @@ def milliseconds(value: float) -> str:
 def sentence(said: str) -> str:
     """`said` with a capital and a full stop; empty where it is."""
     return f"{said[0].upper()}{said[1:]}." if said else ""
+
+
+def stopped(said: str) -> str:
+    """`said` with a full stop, unless it ends with a sign of its own."""
+    return said if said.endswith((".", ":", "!", "?", "…")) else f"{said}."
+
+
+def plain_reason(reason: str) -> str:
+    """The first line of a reason, the name of an exception behind what it says: `out of memory (RuntimeError)`."""
+    line = first_line(reason)
+    named = re.match(r"([A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Timeout|Killed)): (.+)", line)
+    return f"{named[2].rstrip('.')} ({named[1]})" if named else line

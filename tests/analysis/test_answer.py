@@ -24,7 +24,7 @@ def _told(case: Row, p50: float, ratio: float = 1.0, spread: float = 0.008, **va
 def test_a_sentence_names_engine_speed_batch_and_accuracy() -> None:
     found = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(INT8, 10.0, 0.995))
     assert found.sentence == (
-        "yolov8n: ship TensorRT INT8 with a CUDA graph: 800 img/s at batch 8, 8.00× PyTorch FP32, "
+        "YOLOv8n: ship TensorRT INT8 + CUDA graph: 800 img/s at batch 8, 8.00× PyTorch FP32, "
         "keeps 99.5\u202f% of its mAP50-95."
     )
     assert found.throughput.accuracy == CERTAIN
@@ -87,7 +87,7 @@ def test_a_tie_names_both() -> None:
 
 def test_nothing_faster_than_the_baseline_is_said() -> None:
     found = _one(*answered(BASE, 10.0), *answered(FAST, 20.0))
-    assert found.sentence == "yolov8n: nothing that passes is faster than PyTorch FP32 itself: 800 img/s at batch 8."
+    assert found.sentence == "YOLOv8n: nothing that passes is faster than PyTorch FP32 itself: 800 img/s at batch 8."
     assert found.throughput.accuracy == BASELINE
 
 
@@ -95,7 +95,7 @@ def test_without_anything_that_passes_there_is_no_recommendation() -> None:
     wrong = [build(BASE), speed(BASE, 80.0), row(BASE, "accuracy", outcome="failed", reason="no boxes")]
     found = _one(*wrong, *answered(FAST, 20.0, 0.9))
     assert found.throughput.ship == () and found.throughput.accuracy == FAILS
-    assert found.sentence.startswith("yolov8n: no recommendation, nothing passes; measured TensorRT FP16: 400 img/s")
+    assert found.sentence.startswith("YOLOv8n: no recommendation, nothing passes; measured TensorRT FP16: 400 img/s")
 
 
 def test_without_a_judged_accuracy_there_is_no_recommendation() -> None:

@@ -236,7 +236,7 @@ def test_records_hold_plain_python_values() -> None:
 
 
 def test_the_summary_names_an_engine_by_backend_and_precision() -> None:
-    assert summarize([session_row(), speed(INT8, 1.0)])[0].name == "onnxruntime INT8"
+    assert summarize([session_row(), speed(INT8, 1.0)])[0].name == "ONNX Runtime INT8"
 
 
 def test_of_equal_ratios_the_least_certain_one_is_shown() -> None:

@@ -73,7 +73,7 @@ def in_table(rows: list[Row], words: str) -> bool:
     """The main table's remarks beside the engine (report.html.j2)."""
     page = render(rows)
     table = page[page.index('id="table"') : page.index('id="why"')]
-    return f'tensorrt FP16</a><span class="ship">ship</span><span class="remarks">{words}' in table
+    return f'TensorRT FP16</a><span class="ship">ship</span><span class="remarks">{words}' in table
 
 
 def in_details(rows: list[Row], words: str) -> bool:

@@ -34,7 +34,7 @@ def _widths(drawn: Bars) -> list[float]:
 
 def test_the_fastest_is_first_and_the_lengths_are_the_speeds() -> None:
     drawn = _bars(ROWS)
-    assert [each.name for each in drawn.cases] == ["tensorrt INT8", "tensorrt FP16", "pytorch FP32"]
+    assert [each.name for each in drawn.cases] == ["TensorRT INT8", "TensorRT FP16", "PyTorch FP32"]
     longest, middle, shortest = _widths(drawn)
     assert middle / longest == pytest.approx(0.5, abs=0.01) and shortest / longest == pytest.approx(0.2, abs=0.01)
 
@@ -47,8 +47,8 @@ def test_numbers_begin_anew_for_each_model_and_batch() -> None:
 def test_what_fails_is_struck_through_and_only_that() -> None:
     drawn = str(_bars(ROWS).svg)
     assert drawn.count('class="strike"') == 1
-    assert re.findall(r'class="engine fails">([^<]*)', drawn) == ["tensorrt INT8"]
-    assert re.findall(r'class="engine ships">([^<]*)', drawn) == ["tensorrt FP16"]
+    assert re.findall(r'class="engine fails">([^<]*)', drawn) == ["TensorRT INT8"]
+    assert re.findall(r'class="engine ships">([^<]*)', drawn) == ["TensorRT FP16"]
 
 
 def test_a_crash_is_struck_through_too() -> None:

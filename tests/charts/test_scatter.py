@@ -62,26 +62,26 @@ def test_the_front_is_what_no_other_engine_beats():
     cases = _cases(
         ("tensorrt", "int8", 2.0, 0.985), ("tensorrt", "fp16", 3.0, 0.999), ("torch-compile", "fp16", 5.0, 0.99)
     )
-    assert _front(cases) == ["tensorrt INT8", "tensorrt FP16", "pytorch FP32"]
+    assert _front(cases) == ["TensorRT INT8", "TensorRT FP16", "PyTorch FP32"]
 
 
 def test_an_engine_that_fails_is_not_on_the_front():
-    assert _front(_cases(("tensorrt", "int8", 1.0, 0.9), ("tensorrt", "fp16", 3.0, 1.0))) == ["tensorrt FP16"]
+    assert _front(_cases(("tensorrt", "int8", 1.0, 0.9), ("tensorrt", "fp16", 3.0, 1.0))) == ["TensorRT FP16"]
 
 
 def test_more_than_the_accuracy_of_the_baseline_counts_as_no_more():
-    assert _front(_cases(("tensorrt", "fp16", 2.0, 1.0), ("torch-compile", "fp16", 5.0, 1.02))) == ["tensorrt FP16"]
+    assert _front(_cases(("tensorrt", "fp16", 2.0, 1.0), ("torch-compile", "fp16", 5.0, 1.02))) == ["TensorRT FP16"]
 
 
 def test_equals_stand_on_the_front_together():
     cases = _cases(("tensorrt", "fp16", 2.0, 1.0), ("trtexec", "fp16", 2.0, 1.0))
-    assert _front(cases) == ["tensorrt FP16", "trtexec FP16"]
+    assert _front(cases) == ["TensorRT FP16", "trtexec FP16"]
 
 
 def test_an_engine_that_was_not_judged_is_not_on_the_front():
     untold = case("tensorrt", "int8")
     rows = [session_row(), *answered(BASE, 10.0), build(untold), speed(untold, 1.0), end_row()]
-    assert _front(summarize(rows)) == ["pytorch FP32"]
+    assert _front(summarize(rows)) == ["PyTorch FP32"]
 
 
 def test_a_crash_has_no_point_and_no_place_on_the_front():
@@ -89,13 +89,13 @@ def test_a_crash_has_no_point_and_no_place_on_the_front():
     rows = [session_row(), *answered(BASE, 10.0), build(lost), row(lost, "speed", outcome="error"), accuracy(lost, 1.0)]
     panel = _panel(summarize([*rows, end_row()]))
     assert str(panel.svg).count('class="point"') == 1
-    assert [each.name for each in panel.front] == ["pytorch FP32"]
+    assert [each.name for each in panel.front] == ["PyTorch FP32"]
 
 
 def test_few_engines_have_all_their_names():
     cases = _cases(("tensorrt", "int8", 2.0, 0.9), ("tensorrt", "fp16", 3.0, 1.0), ("torch-compile", "fp16", 5.0, 0.99))
     assert _written(_panel(cases)) == [
-        "pytorch FP32", "tensorrt FP16", "tensorrt INT8 fails", "torch-compile FP16",
+        "PyTorch FP32", "TensorRT FP16", "TensorRT INT8 fails", "torch.compile FP16",
     ]  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_of_many_engines_those_have_names_that_a_reader_looks_for():
     cases = [*_many(), *(each for each in _cases(("trtexec", "int8", 8.0, 0.95)) if each.backend == "trtexec")]
     assert len(cases) > NAMES_THAT_FIT
     assert _written(_panel(cases)) == [
-        "pytorch FP32", "trtexec INT8 fails", "ultralytics-engine INT8",
+        "PyTorch FP32", "Ultralytics engine INT8", "trtexec INT8 fails",
     ]  # fmt: skip
     assert str(_panel(cases).svg).count('class="point"') == len(cases)
 
@@ -198,6 +198,14 @@ def test_in_the_published_pictures_no_mark_covers_another(drawn: str):
     _, markers, _ = _boxes(drawn)
     middles = [((each.left + each.right) / 2, (each.top + each.bottom) / 2) for each in markers]
     assert min(math.dist(*pair) for pair in itertools.combinations(middles, 2)) >= 2 * MARKER_PX
+
+
+@pytest.mark.parametrize("drawn", PANELS.values(), ids=PANELS)
+def test_in_the_published_pictures_the_baseline_stands_at_one(drawn: str):
+    """Its mark is on the line of 1×, where a reader looks for it, however crowded that is."""
+    ((unity,),) = [re.findall(r'<line x1="([\d.]+)" y1="[\d.]+" x2="[\d.]+" y2="[\d.]+" class="unity"', drawn)]
+    (x,) = re.findall(r"PyTorch FP32 · batch 8: [^<]*</title><circle cx=\"([\d.]+)\"", drawn)
+    assert float(x) == pytest.approx(float(unity), abs=0.2)
 
 
 @pytest.mark.parametrize("drawn", PANELS.values(), ids=PANELS)

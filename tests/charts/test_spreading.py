@@ -41,3 +41,15 @@ def test_none_leaves_its_room() -> None:
 @pytest.mark.parametrize("points", [[], [(3.0, 4.0)]])
 def test_few_marks_need_no_room(points: list[tuple[float, float]]) -> None:
     assert spread(points, 17.0, [FRAME] * len(points)) == points
+
+
+def test_a_pinned_mark_stays_and_the_others_make_room() -> None:
+    points = [(200.0, 100.0), (203.0, 100.0), (199.0, 101.0)]
+    moved = spread(points, 17.0, [FRAME] * 3, pinned=[0])
+    assert moved[0] == points[0]
+    assert min(math.dist(*pair) for pair in itertools.combinations(moved, 2)) > 16.9
+
+
+def test_two_pinned_marks_at_one_place_part_all_the_same() -> None:
+    moved = spread([(200.0, 100.0), (201.0, 100.0)], 17.0, [FRAME] * 2, pinned=[0, 1])
+    assert math.dist(*moved) > 16.9

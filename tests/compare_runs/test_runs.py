@@ -155,12 +155,12 @@ def test_a_case_that_crashed_in_one_run_was_not_timed_there():
     assert (pair.verdict, pair.why) == ("not timed", "B: CUDA error: an illegal access")
     findings = told(compare(run("a", *timed(FAST, 10.0)), run("b", *crash)))
     assert [finding.level for finding in findings] == ["fail", "info"]
-    assert findings[0].text.startswith("Stopped with an error in B and did not in A: yolov8n tensorrt FP16")
+    assert findings[0].text.startswith("Stopped with an error in B and did not in A: YOLOv8n · TensorRT FP16")
 
 
 def test_a_gate_that_closes_is_told_first():
     found = compare(run("a", *timed(FAST, 10.0)), run("b", *timed(FAST, 9.0, 0.95)))
-    assert told(found)[0].text == "The gate fails in B and did not in A: yolov8n tensorrt FP16 (batch 8)."
+    assert told(found)[0].text == "The gate fails in B and did not in A: YOLOv8n · TensorRT FP16 · batch 8."
     assert [finding.level for finding in told(found)] == ["fail", "warn", "ok"]
     (pair,) = found.pairs
     assert pair.gate == "pass → fail" and pair.accuracy == pytest.approx(-0.05)
@@ -198,8 +198,8 @@ def test_cases_of_one_run_only_stand_with_the_reason():
     ]
     assert [case.id for case, _ in found.only_after] == [BASELINE["id"]]
     assert [(finding.level, finding.text) for finding in told(found)[1:]] == [
-        ("fail", "Ran in A and could not in B: yolov8n tensorrt INT8 (batch 8)."),
-        ("info", "Ran in A and was not asked in B: yolov8n tensorrt FP16 (batch 8)."),
+        ("fail", "Ran in A and could not in B: YOLOv8n · TensorRT INT8 · batch 8."),
+        ("info", "Ran in A and was not asked in B: YOLOv8n · TensorRT FP16 · batch 8."),
     ]
 
 

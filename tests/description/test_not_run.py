@@ -30,7 +30,7 @@ def test_many_cells_that_did_not_run_are_two_short_lines() -> None:
     names = ", ".join(f"card-{number}" for number in range(11))
     assert [(len(group.cases), group.where) for group in groups] == [
         (132, f"{names} (all precisions, batches and models)"),
-        (4, "pytorch (INT8, all batches and models)"),
+        (4, "PyTorch (INT8, all batches and models)"),
     ]
     html = render(_without_a_card()).split('<section aria-labelledby="unanswered">')[1].split("</section>")[0]
     assert html.count("<details") == 2
@@ -48,22 +48,26 @@ def test_cells_are_named_by_their_blocks() -> None:
         return described([cases[key] for key in chosen], two_backends)
 
     one, two = "card-1", "card-2"
-    assert where(("clip", one, "fp16", 8)) == "clip-card-1-fp16-b8"
-    assert where(("clip", one, "fp16", 8), ("clip", two, "fp16", 8)) == "all backends (clip, FP16, batch 8)"
-    assert where(("clip", one, "fp16", 1), ("clip", one, "fp16", 8)) == "card-1 (clip, FP16, all batches)"
+    assert where(("clip", one, "fp16", 8)) == "CLIP · card-1 FP16 · batch 8"
+    assert where(("clip", one, "fp16", 8), ("clip", two, "fp16", 8)) == "all backends (CLIP, FP16, batch 8)"
+    assert where(("clip", one, "fp16", 1), ("clip", one, "fp16", 8)) == "card-1 (CLIP, FP16, all batches)"
     corner = (
         ("clip", one, "fp16", 8),
         ("yolov8n", one, "fp16", 1),
         ("clip", two, "int8", 1),
         ("yolov8n", two, "int8", 1),
     )
-    assert where(*corner) == "card-1 (clip, FP16, batch 8; yolov8n, FP16, batch 1); card-2 (INT8, batch 1, all models)"
+    assert where(*corner) == "card-1 (CLIP, FP16, batch 8; YOLOv8n, FP16, batch 1); card-2 (INT8, batch 1, all models)"
 
 
 def test_questions_that_stopped_for_one_reason_are_told_once() -> None:
     crashed = [row(INT8, question, outcome="error", reason="out of memory") for question in ("speed", "accuracy")]
     (group,) = unanswered(summarize([session_row(), build(INT8), *crashed]))
-    assert (group.outcome, group.question, group.where) == ("error", "speed and accuracy", INT8["id"])
+    assert (group.outcome, group.question, group.where) == (
+        "error",
+        "speed and accuracy",
+        "YOLOv8n · ONNX Runtime INT8 · batch 8",
+    )
 
 
 def test_an_axis_with_one_value_needs_no_word() -> None:

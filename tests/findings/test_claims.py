@@ -45,7 +45,7 @@ def said(rows: list[Row], text: str) -> Claim:
 def test_a_speed_is_held_against_its_range_by_its_interval(p50: float, verdict: str, why: str):
     claim = said(run(*base(40.0), *timed(HALF, p50)), YOLO_FP16)
     assert (claim.verdict, claim.why) == (verdict, why)
-    assert re.match(rf"yolov8n tensorrt FP16, batch 8: {40 / p50:.2f}× \([\d.]+–[\d.]+\)\.$", claim.found)
+    assert re.match(rf"YOLOv8n · TensorRT FP16 · batch 8: {40 / p50:.2f}× \([\d.]+–[\d.]+\)\.$", claim.found)
 
 
 def test_an_interval_that_was_not_recorded_is_not_certain():
@@ -62,7 +62,7 @@ def test_the_fastest_engine_that_passes_at_the_largest_batch_counts():
         *(*base(40.0), *timed(HALF, 10.0), *timed(best, 9.0), *timed(failing, 2.0, 0.9), *timed(other, 1.0)),
         *(*base(9.0, batch=1), *timed(small, 0.5)),
     )
-    assert said(rows, YOLO_FP16).found.startswith("yolov8n torch-tensorrt FP16, batch 8: 4.44×")
+    assert said(rows, YOLO_FP16).found.startswith("YOLOv8n · Torch-TensorRT FP16 · batch 8: 4.44×")
 
 
 def test_a_fast_engine_that_fails_its_gate_breaks_the_promise():
@@ -79,7 +79,7 @@ def test_an_engine_that_is_not_what_its_name_says_measures_nothing():
     for text in (YOLO_INT8, INT8):
         claim = said(rows, text)
         assert (claim.verdict, claim.found) == (NOT_MEASURED, "")
-        assert claim.why == "tensorrt: of 64 layers none is INT8."
+        assert claim.why == "TensorRT: of 64 layers none is INT8."
     assert said(rows, SIZES).verdict == NOT_MEASURED
 
 
@@ -88,8 +88,8 @@ def test_an_engine_that_is_not_what_its_name_says_measures_nothing():
     [
         ([], "No TensorRT engine of it was asked for."),
         ([row(HALF, "matrix", outcome="skipped", reason="no TensorRT")], "Its TensorRT engines did not run"),
-        ([row(HALF, "build", outcome="error", reason="out of memory\nat layer 3")], "tensorrt: out of memory."),
-        ([build(HALF), card_speed(HALF, 4.0)], "tensorrt: its accuracy was not judged."),
+        ([row(HALF, "build", outcome="error", reason="out of memory\nat layer 3")], "TensorRT: out of memory."),
+        ([build(HALF), card_speed(HALF, 4.0)], "TensorRT: its accuracy was not judged."),
     ],
 )
 def test_what_was_not_measured_says_why(answers: list[Row], why: str):
@@ -99,7 +99,7 @@ def test_what_was_not_measured_says_why(answers: list[Row], why: str):
 
 
 def test_without_the_baseline_no_speed_is_known():
-    assert said(run(*timed(HALF, 4.0)), YOLO_FP16).why == "tensorrt: pytorch FP32 was not timed beside it."
+    assert said(run(*timed(HALF, 4.0)), YOLO_FP16).why == "TensorRT: PyTorch FP32 was not timed beside it."
 
 
 def test_an_unsteady_timing_is_told_of():
@@ -130,9 +130,9 @@ def test_both_towers_must_hold():
     assert said(run(*towers, *timed(TEXT, 2.3)), TOWERS).verdict == HELD
     slow = said(run(*towers, *timed(TEXT, 3.5)), TOWERS)
     assert slow.verdict == NOT_HELD
-    assert slow.why == "clip-image: At least 1.5×. clip-text: Less than 1.5×."
+    assert slow.why == "CLIP image: At least 1.5×. CLIP text: Less than 1.5×."
     lacking = said(run(*towers), TOWERS)
-    assert lacking.verdict == NOT_MEASURED and "clip-text: No TensorRT engine" in lacking.why
+    assert lacking.verdict == NOT_MEASURED and "CLIP text: No TensorRT engine" in lacking.why
 
 
 def test_the_pipeline_is_the_ratio_of_the_sums_of_the_medians():
@@ -174,8 +174,8 @@ def test_the_worst_model_decides_accuracy_and_an_unjudged_one_is_named():
     rows = run(*base(40.0), *timed(HALF, 9.0, 0.999), *timed(IMAGE, 9.0, 0.9), build(TEXT), card_speed(TEXT, 1.0))
     claim = said(rows, FP16)
     assert claim.verdict == NOT_HELD
-    assert "yolov8n: At least 98.5 %. clip-image: Less than 98.5 %." in claim.why
-    assert claim.why.endswith("Not judged: clip-text.")
+    assert "YOLOv8n: At least 98.5 %. CLIP image: Less than 98.5 %." in claim.why
+    assert claim.why.endswith("Not judged: CLIP text.")
 
 
 def test_sizes_and_builds_are_promises_about_every_engine():
@@ -186,7 +186,7 @@ def test_sizes_and_builds_are_promises_about_every_engine():
     rows[0]["settings"]["trt_level"] = 3
     size, took = said(rows, SIZES), said(rows, BUILDS)
     assert (size.verdict, size.why) == (HELD, "Smaller than claimed (below 2×): 1 of 2.")
-    assert size.found.startswith("1.50× (yolov8n tensorrt INT8, batch 8) to ")
+    assert size.found.startswith("1.50× (YOLOv8n · TensorRT INT8 · batch 8) to ")
     assert took.verdict == NOT_HELD
     assert took.why.startswith("Slower than claimed (above 60 s): 1 of 2. The builder's level was 3. 1 came from the")
 
@@ -216,7 +216,7 @@ def test_page_data_and_job_summary_tell_the_claims(tmp_path: Path):
     write_report(rows, tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["claims"][0]["verdict"] == HELD
     page = job_summary(rows)
-    assert f"| {YOLO_FP16} | **held** | yolov8n tensorrt FP16, batch 8: 4.00×" in page
+    assert f"| {YOLO_FP16} | **held** | YOLOv8n · TensorRT FP16 · batch 8: 4.00×" in page
     assert "Not measured in this run: 2 promises" in page
 
 

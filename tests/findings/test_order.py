@@ -1,10 +1,11 @@
 """What broke comes first, each with what to do; everything else is a doubt of a kind, and nothing is lost."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from reports.findings.base import Code, Finding
-from reports.findings.order import MEND, MEND_RUN, broken, doubts, doubts_line
+from reports.findings.order import MEND, MEND_RUN, RESUME, Mend, Quietness, broken, doubts, doubts_line
 from reports.findings.reading import Reading, read
 from reports.history.session_regressions import judge
 from reports.record.schema import Row
@@ -25,7 +26,16 @@ def test_every_failure_has_what_to_do_and_the_cases_it_is_about() -> None:
     found = {each.code: each for each in read(ROWS).broken}
     assert found[Code.GATE_FAILED].case_ids == (WRONG["id"],) and found[Code.STAGE_ERROR].case_ids == (CRASHED["id"],)
     assert found[Code.GATE_FAILED].mend == MEND[Code.GATE_FAILED]
-    assert found[Code.STAGE_ERROR].line.endswith("no compiler → its log stands under Why; --resume DIR runs it again")
+    assert found[Code.STAGE_ERROR].line == (
+        "YOLOv8n · torch.compile FP16 · batch 8: the build crashed: no compiler. "
+        f"Its log stands under Why. Once that is mended, run it again: {RESUME}"
+    )
+    assert (found[Code.STAGE_ERROR].happened, found[Code.GATE_FAILED].happened) == ("crashed", "failed the gate")
+
+
+def test_a_command_stands_apart_from_the_sentences() -> None:
+    for each in MEND.values():
+        assert each.advice[0].isupper() and not re.search(r"--|python -m|pytest", each.advice)
 
 
 def test_a_failure_of_the_run_itself_has_no_place() -> None:
@@ -36,8 +46,8 @@ def test_a_failure_of_the_run_itself_has_no_place() -> None:
 def test_an_interval_that_reaches_the_gate_asks_for_more_images() -> None:
     near = [session_row(), *answered(BASE, 80.0), *answered(WRONG, 10.0, 0.975), end_row(1)]
     (found,) = read(near).broken
-    assert found.mend == "The interval reaches the gate: more evaluation images would decide."
-    assert f"{found.where}: {found.found} {found.mend}" in [finding.text for finding in read(near).found]
+    assert found.mend == Mend("The interval reaches the gate: more evaluation images would decide.")
+    assert f"{found.where}: {found.found} {found.advice}" in [finding.text for finding in read(near).found]
 
 
 def _troubled(folder: Path) -> Reading:
@@ -47,9 +57,12 @@ def _troubled(folder: Path) -> Reading:
 
 def test_a_history_says_since_when_and_tells_no_crash_twice(tmp_path: Path) -> None:
     reading = _troubled(tmp_path)
-    crash, gate, slower, _ = reading.broken
+    crash, gate, slower = reading.broken
     assert crash.since == gate.since == "passed last on 2026-01-01, commit c18"
-    assert slower.code == Code.HISTORY and "25.0" in slower.found and slower.since == ""
+    assert slower.code == Code.HISTORY and slower.happened == "became worse"
+    # Two figures of one case, since one day: one line.
+    assert "device time is 25.0" in slower.found and " and end-to-end latency is 21.1" in slower.found
+    assert slower.since == "since 2026-01-01 (commit c15..c16; same versions)" and "since" not in slower.found
     told = [each for each in reading.broken if any("torch-compile" in each_id for each_id in each.case_ids)]
     assert told == [crash]
     assert reading.status.worse == 1
@@ -77,7 +90,7 @@ def test_a_code_without_a_title_is_told_under_its_own_name() -> None:
 def test_the_line_names_the_gravest_kinds_and_counts_the_others() -> None:
     assert doubts_line(read(rehearsal()).doubts) == (
         "18 timings moved or spread; 26 accuracies not certain; 6 engines in another precision; "
-        "12 engines slower than FP32; 3 other notes"
+        "12 engines slower than FP32; 3 notes"
     )
     assert doubts_line(()) == ""
 
@@ -92,18 +105,25 @@ def test_whether_the_machine_was_quiet_is_told_in_few_words() -> None:
     watched = {"sm_clock_mhz": 1980.0, "foreign": "", "throttled": False}
     shared = {**watched, "foreign": "another process computed on the GPU: 4242"}
 
-    def run(*states: dict[str, Any]) -> str:
+    def run(*states: dict[str, Any]) -> Quietness | None:
         rows = [session_row(gpu="NVIDIA H200")]
         for precision, state in zip(("fp32", "fp16"), states, strict=True):
             one = case("pytorch", precision)
             rows += [build(one), card_speed(one, 4.0, state=state), accuracy(one, 1.0)]
         return read([*rows, end_row()]).quietness
 
-    assert run(watched, watched) == "Machine quiet: yes"
-    assert run(watched, shared) == "Machine quiet: no, 1 of 2 timings were disturbed"
+    assert run(watched, watched) == Quietness("quiet", "yes: no throttling and no other process was seen on the GPU")
+    busy = run(watched, shared)
+    assert busy == Quietness("busy", "no: 1 of 2 timings were disturbed") and busy.short == "no"
     on_cpu = read([session_row(), *answered(BASE, 80.0), *answered(WRONG, 10.0), end_row()]).quietness
-    assert on_cpu == "Machine quiet: not watched, 0 of 2 timings are rough"
-    assert read([session_row(), end_row()]).quietness == ""
+    assert on_cpu == Quietness("not watched", "not watched (only a GPU is); 0 of 2 timings are rough")
+    assert on_cpu.short == "not watched" and read([session_row(), end_row()]).quietness is None
+
+
+def test_what_was_throttled_at_first_and_measured_again_is_quiet() -> None:
+    again = [build(BASE), card_speed(BASE, 4.0, throttled_retries=1), accuracy(BASE, 1.0)]
+    quiet = read([session_row(gpu="NVIDIA H200"), *again, end_row()]).quietness
+    assert quiet == Quietness("quiet", "yes: 1 throttled timing measured again")
 
 
 def test_a_case_that_became_worse_is_known_to_its_card(tmp_path: Path) -> None:

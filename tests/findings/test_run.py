@@ -66,7 +66,7 @@ def test_a_failed_gate_says_what_is_kept_and_what_is_asked() -> None:
     rows = _session(*answered(INT8, 30.0, 0.934), exit_status=1)
     assert _codes(rows, "fail") == [Code.GATE_FAILED] and not _found(rows, "ok")
     finding = _one(rows, Code.GATE_FAILED)
-    assert finding.cases == (INT8["id"],) and finding.where == "yolov8n onnxruntime INT8 (batch 8)"
+    assert finding.cases == (INT8["id"],) and finding.where == "YOLOv8n · ONNX Runtime INT8 · batch 8"
     assert finding.data == {
         "ratio": 0.934, "low": pytest.approx(0.926), "high": pytest.approx(0.942), "least": pytest.approx(0.98)
     }  # fmt: skip
@@ -127,14 +127,14 @@ def test_a_precision_that_did_not_pay_is_said_plainly() -> None:
 
 def test_a_precision_is_compared_with_the_baseline_where_its_backend_has_no_fp32() -> None:
     finding = _one(_session(*answered(INT8, 100.0, 0.99)), Code.PRECISION_SLOWER)
-    assert finding.data == {INT8["id"]: pytest.approx(0.8)} and "pytorch FP32" in finding.text
+    assert finding.data == {INT8["id"]: pytest.approx(0.8)} and "PyTorch FP32" in finding.text
 
 
 def test_a_precision_within_the_noise_is_neither_slower_nor_faster() -> None:
     rows = _session(*answered(INT8, 80.2, 0.99))
     assert not _found(rows, "warn")
     finding = _one(rows, Code.PRECISION_NO_CLEAR_GAIN)
-    assert (finding.cases, finding.data["against"]) == ((INT8["id"],), "pytorch FP32")
+    assert (finding.cases, finding.data["against"]) == ((INT8["id"],), "PyTorch FP32")
 
 
 def test_a_gain_that_is_not_clear_says_over_what_even_where_the_baseline_is_far_behind() -> None:
@@ -214,7 +214,7 @@ def test_a_build_that_is_not_the_precision_asked_for_is_a_failure_told_once() ->
     assert _codes(rows) == [Code.STAGE_FAILED]
     assert _one(rows, Code.STAGE_FAILED).data == {"stage": "build", "reason": reason}
     choice = _choice(rows)
-    assert choice.engines == ("onnxruntime FP32",)
+    assert choice.engines == ("ONNX Runtime FP32",)
     assert f"failed its build question: {reason}" in choice.text
 
 
@@ -224,14 +224,14 @@ def test_a_reading_above_the_peak_is_a_failure_and_never_the_fastest() -> None:
     rows = _on_card(build(FP16), broken | {"outcome": "failed", "reason": reason}, accuracy(FP16, 1.0))
     assert _codes(rows, "fail") == [Code.STAGE_FAILED]
     assert _one(rows, Code.STAGE_FAILED).data == {"stage": "speed", "reason": reason}
-    assert _choice(rows).engines == ("pytorch FP32",)
+    assert _choice(rows).engines == ("PyTorch FP32",)
 
 
 def test_a_reading_above_the_peak_that_was_recorded_as_passed_is_a_failure_too() -> None:
     rows = _on_card(build(FP16), card_speed(FP16, 0.1, share_of_peak=1.3), accuracy(FP16, 1.0))
     assert _codes(rows, "fail") == [Code.RECORD_INCONSISTENT]
     assert "1.30" in _one(rows, Code.RECORD_INCONSISTENT).sentence
-    assert _choice(rows).engines == ("pytorch FP32",)
+    assert _choice(rows).engines == ("PyTorch FP32",)
 
 
 def _on_card(*rows: dict) -> list[dict]:
@@ -318,7 +318,7 @@ def test_what_is_not_certain_is_one_sentence_with_the_images_that_would_have_to_
     ]
     finding = _one(_session(*small), Code.ACCURACY_UNCERTAIN)
     assert finding.cases == (INT8["id"], *(each["id"] for each in towers)) and finding.data["count"] == 3
-    assert "on 64 images; every engine of clip-image on 256 images" in finding.sentence
+    assert "on 64 images; every engine of CLIP image on 256 images" in finding.sentence
     assert "The other engines that pass are certain" in finding.sentence
     certain = [accuracy(each, 0.999, small_set=True, evaluation_images=16) for each in (FP16, *towers)]
     assert Code.ACCURACY_UNCERTAIN not in _codes(_session(*certain))
@@ -348,7 +348,7 @@ def test_a_torn_line_is_mentioned() -> None:
 def test_a_missing_baseline_is_mentioned() -> None:
     rows = [session_row(), *answered(ORT, 50.0), end_row()]
     assert _codes(rows, "warn") == [Code.BASELINE_MISSING]
-    assert _one(rows, Code.BASELINE_MISSING).where == "yolov8n, batch 8"
+    assert _one(rows, Code.BASELINE_MISSING).where == "YOLOv8n · batch 8"
 
 
 def test_what_was_not_judged_is_said_with_its_reason_and_is_no_pass() -> None:
@@ -390,18 +390,18 @@ def test_what_broke_stands_first_or_else_that_nothing_did() -> None:
 
 def test_the_fastest_that_passes_is_recommended_with_its_runner_up() -> None:
     choice = _choice(_session(*answered(ORT, 50.0), *answered(FP16, 40.0)))
-    assert (choice.engines, choice.case_ids) == (("onnxruntime FP16",), (FP16["id"],))
-    assert "200 img/s, 2.00× (1.97–2.03) the speed of pytorch FP32" in choice.text
+    assert (choice.engines, choice.case_ids) == (("ONNX Runtime FP16",), (FP16["id"],))
+    assert "200 img/s, 2.00× (1.97–2.03) the speed of PyTorch FP32" in choice.text
     assert "keeps 100.0\u202f% (99.2–100.8) of the baseline's mAP50-95" in choice.text
     assert choice.runner_up == (
-        "onnxruntime FP32: 160 img/s, 1.60× (1.58–1.62); it keeps 100.0\u202f% (99.2–100.8) of the baseline's mAP50-95"
+        "ONNX Runtime FP32: 160 img/s, 1.60× (1.58–1.62); it keeps 100.0\u202f% (99.2–100.8) of the baseline's mAP50-95"
     )
 
 
 def test_a_faster_engine_that_fails_is_named_and_not_recommended() -> None:
     choice = _choice(_session(*answered(ORT, 50.0), *answered(INT8, 20.0, 0.93)))
-    assert choice.engines == ("onnxruntime FP32",)
-    assert "Faster, but not to be shipped: onnxruntime INT8 (400 img/s, 4.00×) fails its gate" in choice.text
+    assert choice.engines == ("ONNX Runtime FP32",)
+    assert "Faster, but not to be shipped: ONNX Runtime INT8 (400 img/s, 4.00×) fails its gate" in choice.text
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_a_faster_engine_that_fails_is_named_and_not_recommended() -> None:
 )
 def test_an_engine_that_proves_nothing_is_not_recommended(against: list[dict], words: str) -> None:
     choice = _choice(_session(*answered(ORT, 50.0), *against))
-    assert choice.engines == ("onnxruntime FP32",)
+    assert choice.engines == ("ONNX Runtime FP32",)
     assert words in choice.text
 
 
@@ -423,30 +423,30 @@ def test_engines_closer_than_two_runs_are_a_tie(p50: float, spread: float) -> No
     other = [build(FP16), speed(FP16, p50, spread=spread), accuracy(FP16, 0.99)]
     choice = _choice(_session(build(ORT), speed(ORT, 50.0, spread=spread), accuracy(ORT, 1.0), *other))
     assert choice.tie
-    assert "onnxruntime FP32 100.0\u202f%" in choice.text and "onnxruntime FP16 99.0\u202f%" in choice.text
-    assert set(choice.engines) == {"onnxruntime FP32", "onnxruntime FP16"}
+    assert "ONNX Runtime FP32 100.0\u202f%" in choice.text and "ONNX Runtime FP16 99.0\u202f%" in choice.text
+    assert set(choice.engines) == {"ONNX Runtime FP32", "ONNX Runtime FP16"}
     assert choice.text.startswith("A tie:")
-    assert choice.runner_up == "pytorch FP32 (100 img/s, 1.00×)"
+    assert choice.runner_up == "PyTorch FP32 (100 img/s, 1.00×)"
 
 
 def test_an_engine_with_a_wide_interval_is_no_tie_but_may_be_as_fast() -> None:
     """ONNX Runtime INT8 on a busy CPU: 5.4 to 9.4 ms around 9.1, beside a steady 6.0 ms."""
     wide = [build(INT8), speed(INT8, 75.0, spread=0.4), accuracy(INT8, 0.99)]
     choice = _choice(_session(*answered(ORT, 50.0), *answered(FP16, 57.0), *wide))
-    assert choice.engines == ("onnxruntime FP32",)
-    assert "onnxruntime INT8 (107 img/s, 1.07×) may be as fast: the timing is too uncertain" in choice.text
-    assert choice.runner_up is not None and "onnxruntime FP16" in choice.runner_up
+    assert choice.engines == ("ONNX Runtime FP32",)
+    assert "ONNX Runtime INT8 (107 img/s, 1.07×) may be as fast: the timing is too uncertain" in choice.text
+    assert choice.runner_up is not None and "ONNX Runtime FP16" in choice.runner_up
 
 
 def test_the_baseline_is_recommended_where_nothing_that_passes_is_faster() -> None:
     choice = _choice(_session(*answered(INT8, 20.0, 0.5)))
-    assert choice.engines == ("pytorch FP32",)
-    assert "Nothing that passes is faster than pytorch FP32 itself" in choice.text
+    assert choice.engines == ("PyTorch FP32",)
+    assert "Nothing that passes is faster than PyTorch FP32 itself" in choice.text
 
 
 def test_a_pass_that_is_not_certain_is_recommended_with_that_doubt() -> None:
     choice = _choice(_session(*answered(INT8, 20.0, 0.983)))
-    assert choice.engines == ("onnxruntime INT8",)
+    assert choice.engines == ("ONNX Runtime INT8",)
     assert "The interval reaches below 98\u202f%" in choice.text
 
 
@@ -459,7 +459,7 @@ def test_a_gated_metric_that_is_better_and_less_certain_is_a_doubt_too() -> None
 
 def test_where_every_engine_of_a_model_is_uncertain_it_is_said_once() -> None:
     rows = _session(*answered(INT8, 20.0, 0.985), *answered(FP16, 30.0, 0.985))
-    assert "every engine of yolov8n on 256 images" in _one(rows, Code.ACCURACY_UNCERTAIN).sentence
+    assert "every engine of YOLOv8n on 256 images" in _one(rows, Code.ACCURACY_UNCERTAIN).sentence
 
 
 def test_a_disturbed_baseline_makes_the_speedup_rough() -> None:
@@ -479,7 +479,7 @@ def test_exactly_the_gate_passes_on_the_page_as_it_did_in_the_run() -> None:
     ratio = (49 / 68) / (50 / 68)  # 0.98 but for the last bit
     assert ratio < 0.98
     rows = _session(*answered(INT8, 20.0), accuracy(INT8, ratio, outcome="passed"))
-    assert not _found(rows, "fail") and _choice(rows).engines == ("onnxruntime INT8",)
+    assert not _found(rows, "fail") and _choice(rows).engines == ("ONNX Runtime INT8",)
     assert "keeps 98.0\u202f%" in _choice(rows).text
 
 
@@ -488,8 +488,8 @@ def test_the_fastest_of_the_unjudged_is_one_that_can_be_trusted() -> None:
     broken = row(FP16, "speed", speed(FP16, 0.05)["values"], outcome="failed", reason="3.20 of the card's peak")
     rows = [session_row(), speed(BASELINE, 80.0), speed(ORT, 50.0), accuracy(ORT, 1.0, **judged), broken]
     text = _choice(rows).text
-    assert "The fastest is onnxruntime FP32" in text
-    assert "Not to be trusted: onnxruntime FP16" in text and "failed its speed question: 3.20 of" in text
+    assert "The fastest is ONNX Runtime FP32" in text
+    assert "Not to be trusted: ONNX Runtime FP16" in text and "failed its speed question: 3.20 of" in text
 
 
 def test_an_unsteady_winner_is_recommended_with_that_warning() -> None:
@@ -499,7 +499,7 @@ def test_an_unsteady_winner_is_recommended_with_that_warning() -> None:
 
 def test_an_unsteady_baseline_makes_the_speedup_rough() -> None:
     choice = _choice([*_session(*answered(ORT, 50.0)), speed(BASELINE, 80.0, steady=False)])
-    assert choice.engines == ("onnxruntime FP32",)
+    assert choice.engines == ("ONNX Runtime FP32",)
     assert "The baseline's timing was not steady" in choice.text
 
 
@@ -517,13 +517,13 @@ def test_nothing_is_recommended_where_only_the_baseline_ran() -> None:
 def test_nothing_is_recommended_where_nothing_passes() -> None:
     choice = _choice([session_row(), *answered(INT8, 20.0, 0.5), end_row()])
     assert choice.engines == ()
-    assert "Nothing passes: no recommendation. Measured: onnxruntime INT8" in choice.text
+    assert "Nothing passes: no recommendation. Measured: ONNX Runtime INT8" in choice.text
 
 
 def test_device_times_are_not_ranked_against_host_times() -> None:
     device = [build(FP16), speed(FP16, 1.0, instrument="CUDA events"), accuracy(FP16, 1.0)]
     choice = _choice(_session(*answered(ORT, 50.0), *device))
-    assert choice.engines == ("onnxruntime FP32",)
+    assert choice.engines == ("ONNX Runtime FP32",)
     assert "FP16" not in choice.text
 
 
@@ -551,11 +551,11 @@ def test_each_model_and_batch_has_its_own_recommendation() -> None:
 def test_what_int8_costs_is_one_line_with_its_certainty(ratio: float, spread: float, words: str) -> None:
     slower = answered(case("tensorrt", "int8"), 40.0, 0.99)
     choice = _choice(_session(build(INT8), speed(INT8, 30.0), accuracy(INT8, ratio, spread=spread), *slower))
-    expected = f"INT8 (onnxruntime) costs {words}" if ratio > 0.98 else "INT8 (tensorrt) costs 1.0"
+    expected = f"INT8 (ONNX Runtime) costs {words}" if ratio > 0.98 else "INT8 (TensorRT) costs 1.0"
     assert choice.int8 is not None and choice.int8.startswith(expected)
     if ratio < 0.98:
         alone = _choice(_session(build(INT8), speed(INT8, 30.0), accuracy(INT8, ratio, spread=spread)))
-        assert alone.int8 == f"INT8 (onnxruntime) costs {words}"
+        assert alone.int8 == f"INT8 (ONNX Runtime) costs {words}"
 
 
 def test_without_a_judged_int8_engine_nothing_is_said_of_its_costs() -> None:

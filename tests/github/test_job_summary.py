@@ -92,20 +92,20 @@ def test_a_fold_is_closed_where_the_page_is_cut():
 
 def test_the_table_has_every_case_that_ran_with_its_figures():
     ship, figures = tables(job_summary(ROWS))
-    assert "| **pytorch FP32** |" in ship[2]
-    assert figures[2].startswith("| **pytorch FP32** | 100 | 1.00× | 100.0")
+    assert "| **PyTorch FP32** |" in ship[2]
+    assert figures[2].startswith("| **PyTorch FP32** | 100 | 1.00× | 100.0")
     assert re.fullmatch(
-        r"\| onnxruntime INT8 \| 400 \| 4\.00× \(3\.9\d–4\.0\d\) \| 93\.0.% \(92\.2–93\.8\) \| \*\*fail\*\* \|",
+        r"\| ONNX Runtime INT8 \| 400 \| 4\.00× \(3\.9\d–4\.0\d\) \| 93\.0.% \(92\.2–93\.8\) \| \*\*fail\*\* \|",
         figures[3],
     )
-    assert figures[4] == "| torch-compile FP16 | – | – | – | error |"
+    assert figures[4] == "| torch.compile FP16 | – | – | – | error |"
     assert len(figures) == 5
 
 
 def test_what_did_not_run_stands_with_its_reason():
     last = job_summary(ROWS).split("### What did not run")[1]
-    assert "speed error: CppCompileError: no compiler omp.h: 100% missing – 1 case: yolov8n-torch-compile" in last
-    assert "TensorRT is not installed: pip install tensorrt – 1 case: yolov8n-tensorrt-int8-b8" in last
+    assert "speed error: CppCompileError: no compiler omp.h: 100% missing – 1 case: YOLOv8n · torch.compile" in last
+    assert "TensorRT is not installed: pip install tensorrt – 1 case: YOLOv8n · TensorRT INT8 · batch 8" in last
 
 
 def test_an_unsteady_timing_is_marked_beside_its_figure():

@@ -9,6 +9,7 @@ import io
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,16 @@ class Opened:
     path: Path
     complaints: list[str] = field(default_factory=list)
 
+    def listeners(self) -> dict[str, Callable[[Any], object]]:
+        """By the page's event what takes down a complaint."""
+        own, said = (self.path.as_uri(), "blob:", "data:"), self.complaints.append
+        return {
+            "request": lambda asked: asked.url.startswith(own) or said(f"asked for {asked.url}"),
+            "console": lambda message: message.type in ("error", "warning") and said(message.text),
+            "pageerror": lambda error: said(str(error)),
+            "dialog": lambda dialog: (said(f"dialog {dialog.message}"), dialog.dismiss()),
+        }
+
     def status(self) -> str:
         return self.page.get_by_role("status").inner_text()
 
@@ -73,9 +84,18 @@ class Opened:
         return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-# Folds opened, of the many alike under Why the first few; and nothing in a box of its own that scrolls: axe does not
-# judge the contrast of what is cut off.
+# Folds opened, of the many alike under Why the first few; of lines and marks that are alike in elements, classes and
+# roles, and so in what axe may find, two; and nothing in a box of its own that scrolls: axe does not judge the contrast
+# of what is cut off.
 UNFOLDED = """() => {
+  const seen = {};
+  const form = (each) => `${each.tagName} ${each.getAttribute('class')} ${each.getAttribute('role')}`;
+  for (const line of document.querySelectorAll('tbody tr:not(.group), g.point, #idle li')) {
+    const place = line.closest('section')?.getAttribute('aria-labelledby');
+    const alike = [place, form(line), ...Array.from(line.querySelectorAll('*'), form)].join();
+    seen[alike] = (seen[alike] ?? 0) + 1;
+    if (seen[alike] > 2) line.remove();
+  }
   for (const fold of document.querySelectorAll('details')) fold.open = true;
   for (const fold of document.querySelectorAll('ul.why > li:nth-child(n + 3) > details')) fold.open = false;
   for (const box of document.querySelectorAll('.scroll')) box.style.overflow = 'visible';

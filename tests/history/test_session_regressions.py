@@ -42,7 +42,7 @@ def test_a_confirmed_loss_is_a_regression_with_its_size_its_commits_and_what_cha
     assert (slower.kind, slower.case, slower.figure, slower.level) == ("regression", FAST["id"], "device time", "fail")
     size, rest = slower.sentence.split(" longer since ")
     assert size.startswith(("device time is 5.", "device time is 6."))
-    low, high = (float(part.split("\u202f")[0]) for part in size.split("[")[1].split(", "))
+    low, high = map(float, size.split("(")[1].rstrip(")").split("–"))
     assert low < 6 < high < 8
     assert rest == "2026-01-02 (commit c24..f00dfee; driver 580.1 → 581.7 and torch 2.15.0 → 2.16.0)"
     assert end_to_end.figure == "end-to-end latency"
@@ -117,10 +117,10 @@ def _verdict(figure: str, change: float, low: float, high: float, commit: str = 
     [
         (
             _verdict("accuracy ratio", -0.011, -0.02, 0.001),
-            "accuracy ratio is 1.1 points [-0.1 points, 2.0 points] lower",
+            "accuracy ratio is 1.1 points (-0.1–2.0) lower",
         ),
-        (_verdict("build seconds", 1.3, 1.2, 1.4), "build seconds are 30.0\u202f% [20.0\u202f%, 40.0\u202f%] more"),
-        (_verdict("size", 1.06, 1.06, 1.06), "size is 6.0\u202f% [6.0\u202f%, 6.0\u202f%] larger"),
+        (_verdict("build seconds", 1.3, 1.2, 1.4), "build seconds are 30.0\u202f% (20.0–40.0) more"),
+        (_verdict("size", 1.06, 1.06, 1.06), "size is 6.0\u202f% (6.0–6.0) larger"),
     ],
 )
 def test_a_figure_is_worse_in_its_own_words_and_unit(verdict: Verdict, said: str):
@@ -239,7 +239,9 @@ def test_the_commands_add_a_run_and_tell_what_is_worse(record: Path, capsys: pyt
     told = capsys.readouterr().out
     assert "### Since when" in told and "%3A regression::device time is " in told
     assert main(["render", str(record), "--history", history]) == 0
-    assert "yolov8n-tensorrt-fp16-b8 : device time is " in _Page(record.with_name("report.html").read_text()).text
+    assert (
+        "YOLOv8n · TensorRT FP16 · batch 8 : device time is " in _Page(record.with_name("report.html").read_text()).text
+    )
     assert main(["render", str(record)]) == 0
     assert "longer since" not in record.with_name("report.html").read_text()
 

@@ -1,8 +1,9 @@
 """A browser, and pages opened in it. Everything about it is imported only where a test asks for it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 DESK = {"width": 1280, "height": 900}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
+    """One for all tests: a page of its own keeps each apart from the others."""
     from tests.helpers.browsing import BROWSER, NAMES, playwright
 
     assert BROWSER, f"BENCH_NEEDS_BROWSER is set, and none of {', '.join(NAMES)} is here"
@@ -28,8 +30,58 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[Row]], Path]:
+    """Writes the report of some rows, of the same list once: its page is the same every time."""
+    known: dict[int, tuple[list[Row], Path]] = {}
+
+    def write(rows: list[Row]) -> Path:
+        if id(rows) not in known:
+            # With the list itself, so that no other one takes its id.
+            known[id(rows)] = rows, write_report(rows, tmp_path_factory.mktemp("page") / "report")
+        return known[id(rows)][1]
+
+    return write
+
+
+@dataclass
+class Tabs:
+    """The pages of one browser context that nobody uses just now; a fresh one takes as long as a short test."""
+
+    context: Any
+    idle: list[Any] = field(default_factory=list)
+
+    def take(self, size: dict[str, int], scheme: str) -> Any:
+        """A page as a fresh one: of this size and scheme, of no forced medium."""
+        page = self.idle.pop() if self.idle else self.context.new_page()
+        page.set_viewport_size(size)
+        page.emulate_media(media="null", color_scheme=scheme)
+        return page
+
+
+@pytest.fixture(scope="module")
+def tabs(browser: Any) -> Iterator[Callable[..., Tabs]]:
+    """Browser contexts by their settings, each made once."""
+    known: dict[str, Tabs] = {}
+
+    def of(**how: Any) -> Tabs:
+        key = repr(sorted(how.items()))
+        if key not in known:
+            context = browser.new_context(**how)
+            context.set_default_timeout(10_000)
+            context.route(re.compile("^(?!file:|blob:|data:)"), lambda route: route.abort())
+            known[key] = Tabs(context)
+        return known[key]
+
+    yield of
+    for each in known.values():
+        each.context.close()
+
+
 @pytest.fixture
-def opened(browser: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+def opened(
+    tabs: Callable[..., Tabs], written: Callable[[list[Row]], Path], request: pytest.FixtureRequest
+) -> Iterator[Any]:
     """Opens the report of some rows, or a page that is written already; by default of the test module's `ROWS`.
 
     At the end of a test nothing may have been complained about or asked for.
@@ -43,21 +95,19 @@ def opened(browser: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
         rows: list[Row] | Path | None = None, size: dict[str, int] = DESK, scheme: str = "light", **how: Any
     ) -> Iterator["Opened"]:
         rows = request.module.ROWS if rows is None else rows
-        path = rows if isinstance(rows, Path) else write_report(rows, tmp_path / "report")
-        context = browser.new_context(viewport=size, color_scheme=scheme, **how)
-        context.set_default_timeout(10_000)
-        page = context.new_page()
+        path = rows if isinstance(rows, Path) else written(rows)
+        own = tabs(**how)
+        page = own.take(size, scheme)
         seen = Opened(page, path)
         pages.append(seen)
-        own = (path.as_uri(), "blob:", "data:")
-        page.on("request", lambda asked: asked.url.startswith(own) or seen.complaints.append(f"asked for {asked.url}"))
-        page.on("console", lambda said: said.type in ("error", "warning") and seen.complaints.append(said.text))
-        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (seen.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
-        page.route(re.compile("^(?!file:|blob:|data:)"), lambda route: route.abort())
+        heard = seen.listeners()
+        for event, listener in heard.items():
+            page.on(event, listener)
         page.goto(path.as_uri())
         yield seen
-        context.close()
+        for event, listener in heard.items():
+            page.remove_listener(event, listener)
+        own.idle.append(page)
 
     yield show
     assert [complaint for page in pages for complaint in page.complaints] == []

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from fixtures import ROOT
+from reports.analysis.certainty import LIKELY
 from reports.findings.reading import Reading, read
 from reports.findings.run import find
 from reports.history.session_regressions import judge
 from reports.html.page import render, write_report
 from reports.record.schema import Row
 from reports.record.store import read_rows
+from reports.text.formatting import percent_interval
 from tests.helpers.browsing import FIGURE, FIRST_SCREENS, WORDS, grave, needs_browser
 from tests.helpers.pipelines import timed_pipelines
 from tests.helpers.rows import answered, case, end_row, session_row
@@ -35,6 +37,16 @@ TYPE_SIZES = {12.0, 13.5, 15.0, 18.0, 22.0, 30.0}
 # What must be seen without scrolling: of the whole page, and of each model's card.
 ONCE = ("h1", ".when", ".status")
 EACH = ("h3", ".engine", ".big", ".accuracy")
+# The sentence of each card with the boxes of its parts, the boxes of what stands once, and the page's width.
+BOXES = """([each, once]) => {
+  const box = (part) => part.getBoundingClientRect().toJSON();
+  const boxes = (whole, names) => Object.fromEntries(names.map((name) => {
+    const part = whole.querySelector(name);
+    return [name, part && box(part)];
+  }));
+  const cards = Array.from(document.querySelectorAll('.answer'), (card) => [card.dataset.sentence, boxes(card, each)]);
+  return [cards, boxes(document, once), document.documentElement.scrollWidth];
+}"""
 # The visible words above the table, the labels of pictures left out; they are counted apart.
 WORDS_ABOVE = """() => {
   const table = document.getElementById('table'), seen = { words: 0, labels: 0 };
@@ -96,11 +108,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Rea
     }
 
 
-@pytest.fixture(params=["rehearsal", "published", "troubled"])
-def run(request: pytest.FixtureRequest, pages: dict[str, tuple[Path, Reading]]) -> tuple[Path, Reading]:
-    return pages[request.param]
-
-
 @pytest.mark.parametrize("kind", ["rehearsal", "published", "troubled", "pipelines", "both"])
 def test_the_first_screen_has_every_answer_and_how_it_went(
     opened: Any, pages: dict[str, tuple[Path, Reading]], kind: str
@@ -110,16 +117,24 @@ def test_the_first_screen_has_every_answer_and_how_it_went(
         for size, scheme in LOOKS:
             seen.page.set_viewport_size(size)
             seen.page.emulate_media(color_scheme=scheme)
-            cards = seen.page.locator(".answer")
-            assert cards.count() == len(reading.sentences) == {"pipelines": 2, "both": 5}.get(kind, 3)
-            for place, sentence in enumerate(reading.sentences):
-                assert cards.nth(place).get_attribute("data-sentence") == sentence
-                boxes = {name: cards.nth(place).locator(name).first.bounding_box() for name in EACH}
+            cards, once, width = seen.page.evaluate(BOXES, [EACH, ONCE])
+            assert len(cards) == len(reading.sentences) == {"pipelines": 2, "both": 5}.get(kind, 3)
+            for (said, boxes), sentence in zip(cards, reading.sentences, strict=True):
+                assert said == sentence
                 outside = {name: box for name, box in boxes.items() if not _within(box, size)}
                 assert outside == {}, (size, scheme, sentence)
-            below = {name for name in ONCE if not _within(seen.page.locator(name).bounding_box(), size)}
-            assert below == set(), (size, scheme)
-            assert seen.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+            below = {name for name, box in once.items() if not _within(box, size)}
+            assert below == set() and set(once) == set(ONCE), (size, scheme)
+            assert width <= size["width"]
+            if scheme == "light":  # the type is of the screen
+                assert set(seen.page.evaluate(SIZES)) <= TYPE_SIZES
+        _cards_say_what_the_answers_are(seen, reading)
+
+
+# The box of each picture of a pipeline's stages, and those of its labels.
+LABELS = """() => Array.from(document.querySelectorAll('.waterfalls svg'), (picture) => [
+  picture.getBoundingClientRect().toJSON(),
+  Array.from(picture.querySelectorAll('text'), (label) => label.getBoundingClientRect().toJSON())])"""
 
 
 def _within(box: dict[str, float] | None, size: dict[str, int]) -> bool:
@@ -137,19 +152,21 @@ def test_a_card_below_the_screen_is_noticed(opened: Any, pages: dict[str, tuple[
         assert not _within(last.bounding_box(), FIRST_SCREENS[0])
 
 
-def test_the_cards_say_what_the_answers_are(opened: Any, run: tuple[Path, Reading]) -> None:
-    page, reading = run
-    with opened(page) as seen:
-        for place, answer in enumerate(reading.answers):
-            card = seen.page.locator(".answer").nth(place)
-            assert card.get_attribute("data-sentence") == answer.sentence
-            assert answer.throughput.engine in " ".join(card.locator(".engine").inner_text().split())
-            assert f"accuracy {answer.throughput.accuracy}" in card.locator(".accuracy").inner_text()
-            assert f"batch {answer.throughput.batch}" in card.locator(".one").inner_text()
-            bars = card.locator(".race li")
-            assert bars.count() == len(answer.throughput.contestants) == 3
-            ours = card.locator(".race li.ours .rate").inner_text()
-            assert card.locator(".big b").inner_text() == ours
+def _cards_say_what_the_answers_are(seen: Any, reading: Reading) -> None:
+    pipelines = len(reading.sentences) - len(reading.answers)
+    for place, answer in enumerate(reading.answers):
+        card = seen.page.locator(".answer").nth(pipelines + place)
+        assert card.get_attribute("data-sentence") == answer.sentence
+        assert answer.throughput.engine in " ".join(card.locator(".engine").inner_text().split())
+        mark = " ".join(card.locator(".accuracy").inner_text().split())
+        assert f"accuracy {answer.throughput.accuracy}" in mark
+        if answer.throughput.accuracy == LIKELY:
+            assert f"({percent_interval(answer.throughput.judged.ratio)} %)" in mark
+        assert f"batch {answer.throughput.batch}" in card.locator(".one").inner_text()
+        bars = card.locator(".race li")
+        assert bars.count() == len(answer.throughput.contestants) == 3
+        ours = card.locator(".race li.ours .rate").inner_text()
+        assert card.locator(".big b").inner_text() == ours
 
 
 def test_the_interval_is_told_on_demand(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
@@ -171,11 +188,15 @@ def test_the_status_leads_to_what_broke_and_to_the_doubts(opened: Any, pages: di
         ]  # fmt: skip
         assert {link.get_attribute("href") for link in seen.page.locator(".status a").all()} == {"#broken", "#sure"}
         lines = seen.page.locator("ul.broken > li").all_inner_texts()
-        assert len(lines) == len(reading.broken) == 4
-        assert "yolov8n tensorrt INT8 (batch 1 and 8): fails its gate: keeps 93.0\u202f%" in lines[1]
-        assert "passed last on 2026-01-01, commit c18" in lines[0] and "passed last on" in lines[1]
+        assert len(lines) == len(reading.broken) == 3
+        assert "YOLOv8n · TensorRT INT8 · batch 1 and 8: fails its gate: keeps 93.0\u202f%" in lines[1]
+        assert "Passed last on 2026-01-01, commit c18." in lines[0] and "Passed last on" in lines[1]
         assert "device time is 25.0\u202f%" in lines[2] and "(commit c15..c16; same versions)" in lines[2]
+        assert seen.page.locator("ul.broken .level").all_inner_texts() == ["crashed", "failed the gate", "became worse"]
         assert all(seen.page.locator("ul.broken .mend").nth(place).inner_text() for place in range(len(lines)))
+        # Commands stand at the ends of the lines, and nowhere in a sentence.
+        commands = seen.page.locator("ul.broken li .then > code:last-child").all_inner_texts()
+        assert commands == [each.mend.command for each in reading.broken]
 
 
 def test_a_run_in_which_nothing_broke_has_no_such_section(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
@@ -232,12 +253,6 @@ def test_a_figure_that_is_lost_is_noticed(opened: Any, pages: dict[str, tuple[Pa
         found = set(FIGURE.findall(seen.page.evaluate(WORDS)))
         needed = (ROOT / "tests" / "data" / "published_figures.txt").read_text(encoding="utf-8").split("\n")[:-1]
         assert not set(needed) <= found
-
-
-def test_all_text_is_of_one_scale(opened: Any, run: tuple[Path, Reading]) -> None:
-    for size in FIRST_SCREENS:
-        with opened(run[0], size=size) as seen:
-            assert set(seen.page.evaluate(SIZES)) <= TYPE_SIZES
 
 
 # Each page once, either screen and either scheme: the colours are of the scheme, the layout is of the screen.
@@ -310,9 +325,9 @@ def test_a_pipeline_keeps_its_name_in_words(
         # An id of 60 characters took thirteen lines, 260 px.
         assert max(head.bounding_box()["height"] for head in heads.all()) < 180
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-        for picture in seen.page.locator(".waterfalls svg").all():
-            whole = picture.bounding_box()
-            for label in picture.locator("text").all():
-                box = label.bounding_box()
-                assert box["height"] >= 11 and box["x"] >= whole["x"] and box["y"] >= whole["y"] - 1
-                assert box["x"] + box["width"] <= whole["x"] + whole["width"]
+        pictures = seen.page.evaluate(LABELS)
+        assert len(pictures) == 4 and all(len(labels) > 5 for _, labels in pictures)
+        for whole, labels in pictures:
+            for box in labels:
+                assert box["height"] >= 11 and box["left"] >= whole["left"] and box["top"] >= whole["top"] - 1
+                assert box["right"] <= whole["right"]

@@ -141,7 +141,8 @@ def test_a_case_without_a_figure_to_be_trusted_says_so(tmp_path: Path):
     rows = night(30, build(FAST), card_speed(FAST, 2.0), crashed)
     append(tmp_path, rows)
     assert [case.id for case in told(tmp_path, rows).without] == [NEW["id"]]
-    assert f"No history with a figure to be trusted: {NEW['id']}" in _Page(render(rows, history=load(tmp_path))).text
+    (new,) = [case for case in summarize(rows) if case.id == NEW["id"]]
+    assert f"No history with a figure to be trusted: {new.title}" in _Page(render(rows, history=load(tmp_path))).text
 
 
 def test_a_case_that_vanished_stands_there_too(tmp_path: Path):

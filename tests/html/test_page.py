@@ -130,15 +130,15 @@ def test_the_answer_comes_before_everything_else() -> None:
 def test_a_failing_gate_is_shown_as_failed_in_words() -> None:
     html = render(ROWS)
     assert re.search(r'<td class="word-fail">fail</td>', html)
-    assert "onnxruntime INT8 fails" in _Page(html).text  # the name of the point in the picture
+    assert "ONNX Runtime INT8 fails" in _Page(html).text  # the name of the point in the picture
     assert re.search(r'class="level fail" href="#broken"><span[^>]*>✗</span> 1 failed the gate<', html)
-    assert re.search(r'<ul class="broken">.*?yolov8n onnxruntime INT8 \(batch 8\).*?98.% is asked', html, re.DOTALL)
+    assert re.search(r'<ul class="broken">.*?YOLOv8n · ONNX Runtime INT8 · batch 8.*?needs 98.%\.', html, re.DOTALL)
 
 
 def test_an_engine_that_cannot_be_trusted_is_not_drawn() -> None:
     rows = [session_row(), *answered(BASELINE, 80.0), speed(INT8, 50.0), accuracy(INT8, 0.99, engine="another")]
     page = _Page(render(rows))
-    assert "cannot be trusted: onnxruntime INT8 (batch 8)" in page.text
+    assert "cannot be trusted: YOLOv8n · ONNX Runtime INT8 · batch 8" in page.text
     assert len(re.findall(r'<circle [^>]*class="marker', render(rows))) == 1  # the baseline
 
 
@@ -150,7 +150,7 @@ def test_bytes_that_are_no_text_do_not_break_a_report(tmp_path: Path) -> None:
 
 
 def test_a_slower_int8_is_said_plainly_in_the_page() -> None:
-    assert "INT8 is slower than pytorch FP32 on this machine" in _Page(render(ROWS)).text
+    assert "INT8 is slower than PyTorch FP32 on this machine" in _Page(render(ROWS)).text
 
 
 def test_what_did_not_run_is_grouped_by_reason_and_told_in_full() -> None:
@@ -271,7 +271,7 @@ def test_an_engine_that_is_not_what_was_asked_for_is_shown_as_failed_and_not_dra
     assert re.search(r'<td class="word-fail">fail</td>', html)
     page = _Page(html)
     assert "build failed: asked for INT8, but of 64 layers none" in page.text
-    assert "cannot be trusted: onnxruntime INT8 (batch 8)" in page.text
+    assert "cannot be trusted: YOLOv8n · ONNX Runtime INT8 · batch 8" in page.text
 
 
 def test_hashes_versions_sets_and_settings_are_in_the_page() -> None:
@@ -347,7 +347,12 @@ def test_values_of_a_wrong_type_do_not_break_the_page() -> None:
 
 
 def test_missing_figures_are_dashes() -> None:
-    assert _line_of(render([session_row(), speed(INT8, 40.0), end_row()]), INT8["id"]).count("–") >= 6
+    """In a column that another case fills; one that no case of the run fills is left out."""
+    alone = render([session_row(), speed(INT8, 40.0), end_row()])
+    assert "–" not in _line_of(alone, INT8["id"]).split()
+    assert re.findall(r'data-column="([^"]+)"', alone) == ["case", "images_per_second", "p50_ms"]
+    beside = render([session_row(), *answered(BASELINE, 80.0), speed(INT8, 40.0), end_row()])
+    assert _line_of(beside, INT8["id"]).split().count("–") >= 6
 
 
 def test_what_may_be_below_the_gate_is_said_of_each_engine_and_never_of_the_baseline() -> None:
@@ -470,7 +475,16 @@ def test_the_words_that_the_page_uses_are_explained_and_no_others() -> None:
     assert set(BACKENDS) == set(registry.NAMES)
     fold = render(ON_CARD).split('<details class="words">')[1].split("</details>")[0]
     explained = re.findall("<dt>([^<]*)</dt>", fold)
-    assert explained == ["pytorch", "tensorrt", "mAP50-95", "mAP50", "gate", "Q/DQ", "device time", "95 % interval"]
+    assert explained == [
+        "PyTorch (pytorch)",
+        "TensorRT (tensorrt)",
+        "mAP50-95",
+        "mAP50",
+        "gate",
+        "Q/DQ",
+        "device time",
+        "95 % interval",
+    ]
 
 
 def test_a_build_with_earlier_timings_is_not_shown_as_a_first_one() -> None:
@@ -502,7 +516,9 @@ def test_the_table_begins_with_what_decides_and_says_why_a_p99_is_a_dash() -> No
     assert heads[:7] == [
         "case", "gate", "accuracy_ratio", "speedup", "images_per_second", "p50_ms", "end_to_end_p50_ms",
     ]  # fmt: skip
-    assert "A p99 needs 662 samples, else it is a dash" in html
+    assert "p99_ms" not in heads and "A p99 needs 662 samples, and has no column here" in html
+    known = render([*ON_CARD[:-1], speed(INT8, 40.0, latency_ms={"p50": 40.0, "p99": 44.0}), ON_CARD[-1]])
+    assert "p99_ms" in known and "A p99 needs 662 samples, else it is a dash" in known
 
 
 def test_the_verdict_leads_to_what_did_not_run_and_why() -> None:
@@ -518,7 +534,7 @@ def test_what_did_not_run_stands_below_the_tables_by_reason_with_its_line_of_csv
     written = [f"{line.head},{group.tail}" for line in group.lines]
     assert len(written) == 2 and set(written) <= {str(escape(line)) for line in lines}
     table = render(rows).split('<h2 id="table">')[1].split("</section>")[0]
-    assert "2 cases: no NVIDIA GPU on this machine" in table and "<b>trtexec INT8</b>, batch 8" in table
+    assert "2 cases: no NVIDIA GPU on this machine" in table and "<b>trtexec INT8</b> · batch 8" in table
 
 
 def test_small_networks_that_were_tried_stand_on_the_page_where_the_record_has_them() -> None:

@@ -55,7 +55,7 @@ def test_the_page_says_what_to_change_first_and_judges_the_claim_for_both_photo_
     assert "photos an hour instead of" in large.headline
     assert [picture.title for picture in large.pictures] == [
         "the common way",
-        "the fastest: nvimagecodec · reference · pytorch FP32 · threads, batch 8",
+        "the fastest: nvimagecodec · reference · PyTorch FP32 · threads, batch 8",
     ]
 
 
@@ -135,6 +135,7 @@ def test_failed_and_crashed_pipelines_are_what_broke():
     reading = read(pipelines())
     assert reading.status.words == ("1 pipeline failed", "1 pipeline crashed")
     assert [each.code for each in reading.broken] == ["pipeline.error", "pipeline.failed"]
+    assert reading.quietness and reading.quietness.answer.endswith("1 of 2 throughputs are rough")
     assert "out of memory" in reading.broken[0].line and "keeps 50.0" in reading.broken[1].line
     page, summary = render(pipelines()), job_summary(pipelines())
     for told in (page, summary, "\n".join(annotations(pipelines()))):

@@ -61,7 +61,7 @@ def test_cells_that_did_not_run_are_two_lines_a_reason(tmp_path: Path) -> None:
 
 def test_a_crash_is_told_apart_from_a_skip(tmp_path: Path) -> None:
     lines = _said(tmp_path, session_row(), row(TENSORRT, "speed", outcome="error", reason="out of memory"))
-    assert lines[:2] == ["error (1 cells): speed: out of memory", f"  {TENSORRT['id']}"]
+    assert lines[:2] == ["error (1 cells): speed: out of memory", "  YOLOv8n · TensorRT INT8 · batch 8"]
 
 
 MOST_LINES = 12
@@ -74,7 +74,7 @@ def _end_of(lines: list[str]) -> list[str]:
 
 def test_the_end_is_the_answer_and_the_path_of_the_page(tmp_path: Path) -> None:
     end = _end_of(_said(tmp_path, session_row(), *answered(BASELINE, 40.0), *answered(TENSORRT, 10.0), end_row()))
-    assert end[0].startswith("yolov8n: ship TensorRT INT8: 800 img/s at batch 8, 4.00× PyTorch FP32, keeps 100.0")
+    assert end[0].startswith("YOLOv8n: ship TensorRT INT8: 800 img/s at batch 8, 4.00× PyTorch FP32, keeps 100.0")
     assert end[1] == "All 2 cases passed."
     assert end[-1] == f"report: {tmp_path / 'report.html'}"
 
@@ -86,11 +86,10 @@ def test_what_broke_stands_behind_the_answer_with_what_to_do(tmp_path: Path) -> 
     )
     assert end[1:4] == [
         "1 failed the gate; 1 crashed.",
-        "Broken: yolov8n torch-compile FP16 (batch 8): the build stopped with an error: no compiler → "
-        "its log stands under Why; --resume DIR runs it again",
-        "Broken: yolov8n tensorrt INT8 (batch 8): fails its gate: keeps 90.0\u202f% (89.2–90.8) of the baseline's "
-        "mAP50-95; 98\u202f% is asked. → "
-        "do not ship it; python -m fixtures.divergence names the first layers that differ",
+        "Broken: YOLOv8n · torch.compile FP16 · batch 8: the build crashed: no compiler. "
+        "Its log stands under Why. Once that is mended, run it again: pytest bench/ --benchmark-only --resume DIR",
+        "Broken: YOLOv8n · TensorRT INT8 · batch 8: fails its gate: keeps 90.0\u202f% (89.2–90.8) of the baseline's "
+        "mAP50-95, needs 98\u202f%. Do not ship it. Which layers differ: python -m fixtures.divergence",
     ]
 
 
@@ -126,5 +125,5 @@ def test_pipelines_beside_models_keep_to_the_same_lines(tmp_path: Path) -> None:
     *rows, ended = rehearsal()
     end = _end_of(_said(tmp_path, *rows, *timed_pipelines("s"), ended))
     assert len(end) <= MOST_LINES and end[0].startswith("12 MP photos: ")
-    assert any(line.startswith("yolov8n: ship") for line in end)
+    assert any(line.startswith("YOLOv8n: ship") for line in end)
     assert "All 42 cases and 4 pipelines passed." in end

@@ -57,7 +57,7 @@ def test_the_gate_stays_closed_and_the_page_names_the_fault():
     rows = _run("2.5.1", 0.82)
     assert exit_status(rows) is Status.GATE_FAILED
     assert [each.gate for each in summarize(rows) if each.backend == "torch-compile"] == ["fail"]
-    levels = {finding.level for finding in find(rows) if "torch-compile" in finding.text}
+    levels = {finding.level for finding in find(rows) if "torch.compile" in finding.text}
     assert levels == {"fail", "warn"}
     assert "known fault of torch 2.5.1" in render(rows)
 

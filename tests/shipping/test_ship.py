@@ -122,7 +122,7 @@ def test_the_description_has_machine_versions_speed_accuracy_and_gate(run: Run, 
     assert gated.ratio_value == pytest.approx(0.99) and gated.low < 0.99 < gated.high
     assert bundle.gate == Gate(tolerance=0.02, passed=True, certain=True)
     assert bundle.origin.weights_sha256 == "e4c9" * 16 and bundle.origin.session == run.rows[0]["session"]
-    assert "Recommended for throughput: tensorrt INT8" in bundle.origin.advice
+    assert "Recommended for throughput: TensorRT INT8" in bundle.origin.advice
     uncertain = Run(tmp_path / "more")
     uncertain.add("tensorrt", "int8", 0.8, 0.985)
     assert uncertain.ship(tmp_path / "likely")[0].gate == Gate(tolerance=0.02, passed=True, certain=False)
@@ -134,8 +134,8 @@ def test_where_the_recommended_cannot_be_shipped_the_next_best_is_and_the_bundle
     run.add("tensorrt", "fp16", 1.0, 0.999)
     bundle, _ = run.ship(tmp_path / "bundle")
     assert bundle.case.id == "yolov8n-tensorrt-fp16-b8"
-    assert "The fastest for throughput that can be shipped: tensorrt FP16" in bundle.origin.advice
-    assert "torch-compile-cuda-graph FP16 is recommended, and is not shipped: what torch.compile makes" in (
+    assert "The fastest for throughput that can be shipped: TensorRT FP16" in bundle.origin.advice
+    assert "torch.compile FP16 + CUDA graph is recommended, and is not shipped: what torch.compile makes" in (
         bundle.origin.advice
     )
 

@@ -55,8 +55,8 @@ def test_a_baseline_that_is_bound_by_its_launches_is_not_faster_for_it():
 
 def test_the_engine_that_gives_one_caller_more_is_recommended_though_the_card_is_quicker_with_another():
     (choice,) = recommend(ROWS)
-    assert choice.engines == ("tensorrt-cuda-graph FP16",)
-    assert choice.runner_up and choice.runner_up.startswith("tensorrt FP16: 6\u202f154 img/s")
+    assert choice.engines == ("TensorRT FP16 + CUDA graph",)
+    assert choice.runner_up and choice.runner_up.startswith("TensorRT FP16: 6\u202f154 img/s")
 
 
 def test_a_baseline_whose_launches_moved_has_a_speedup_on_the_card_that_did_not():
@@ -72,7 +72,7 @@ def test_the_verdict_names_them_and_says_what_helps():
     (told,) = [each.text for each in find(ROWS) if "launches" in each.text]
     assert told.startswith("2 of 4 timings are bound by the launches (the card waits for its host")
     assert "a CUDA graph launches at once" in told
-    assert told.endswith("yolov8n pytorch FP16 (batch 8) and yolov8n tensorrt FP16 (batch 8).")
+    assert told.endswith("YOLOv8n · PyTorch FP16 · batch 8; YOLOv8n · TensorRT FP16 · batch 8.")
 
 
 def test_table_and_page_have_the_launches_beside_the_device_time():

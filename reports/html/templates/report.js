@@ -55,6 +55,7 @@ function words(line) {
 function cases(section) {
   const head = section.dataset.csv;
   const names = fields(head);
+  const called = JSON.parse(section.dataset.names); // models and backends as people call them, by their ids
   const blocks = Array.from(section.querySelectorAll(".cases"));
   if (!blocks.length) return;
   const rows = [];
@@ -72,8 +73,8 @@ function cases(section) {
     if (!block) {
       block = blocks[0].cloneNode(true);
       block.dataset.model = model;
-      block.querySelector("h3").textContent = model;
-      block.querySelector(".scroll").setAttribute("aria-label", `Table: all cases of ${model}`);
+      block.querySelector("h3").textContent = called[model] ?? model;
+      block.querySelector(".scroll").setAttribute("aria-label", `Table: all cases of ${called[model] ?? model}`);
       block.querySelectorAll("tbody").forEach((group) => group.remove());
       blocks.at(-1).after(block);
       blocks.push(block);
@@ -110,7 +111,7 @@ function cases(section) {
   const choices = ["model", "backend", "precision", "gate"].map((name) => {
     const select = element("select", {}, element("option", { value: "" }, "all"));
     for (const value of new Set(rows.map((row) => row.figures[name]))) {
-      select.append(element("option", { value }, name === "precision" ? value.toUpperCase() : value));
+      select.append(element("option", { value }, name === "precision" ? value.toUpperCase() : called[value] ?? value));
     }
     return { name, select };
   });
@@ -178,6 +179,7 @@ function cases(section) {
 function sortable(block, rows, status) {
   const heads = Array.from(block.querySelectorAll("th[data-column]"));
   const homes = rows.map(({ line }) => line.parentElement);
+  const title = block.querySelector("h3").textContent;
   const sorted = element("tbody", { class: "sorted" });
   for (const head of heads) {
     const button = element("button", { type: "button" }, ...head.childNodes);
@@ -189,13 +191,13 @@ function sortable(block, rows, status) {
       if (before === "descending") {
         rows.forEach(({ line }, place) => homes[place].append(line));
         sorted.remove();
-        status.textContent = `${block.dataset.model}: by batch again`;
+        status.textContent = `${title}: by batch again`;
       } else {
         const direction = before ? -1 : 1;
         head.setAttribute("aria-sort", before ? "descending" : "ascending");
         sorted.append(...ordered(rows, head.dataset.column, direction).map(({ line }) => line));
         block.querySelector("thead").after(sorted);
-        status.textContent = `${block.dataset.model}: sorted by ${name}, ${before ? "highest" : "lowest"} first`;
+        status.textContent = `${title}: sorted by ${name}, ${before ? "highest" : "lowest"} first`;
       }
       hideEmpty(block);
     });
