@@ -99,6 +99,14 @@ class CaseSummary:
         return bool(self.memory_limit_bytes) and (self.memory_bytes or math.inf) > self.memory_limit_bytes
 
     @property
+    def ranked(self) -> bool:
+        """Whether it is timed and ranked among those of its batch.
+
+        Of batch 1 only what one caller gets is: it tells how long one image takes, and several callers share a device.
+        """
+        return self.latency is not None and (self.batch > 1 or self.streams == 1)
+
+    @property
     def launch_bound(self) -> bool:
         """Whether the host takes longer to launch a call than the card to compute it."""
         return bool(self.launch and self.latency and self.launch.p50_ms > self.latency.p50_ms)

@@ -58,13 +58,10 @@ def recommend(rows: Sequence[Row]) -> list[Recommendation]:
 
 
 def choose(cases: Sequence[CaseSummary], least: float) -> list[Recommendation]:
-    """The same of cases that are summarized already.
-
-    A batch of one is chosen for one caller: it answers how long one image takes, and several callers share a device.
-    """
+    """The same of cases that are summarized already."""
     groups: dict[tuple[str, int], list[CaseSummary]] = {}
     for case in cases:
-        if case.latency is not None and (case.batch > 1 or case.streams == 1):
+        if case.ranked:
             groups.setdefault((case.model, case.batch), []).append(case)
     return [_choose(model, batch, timed, least) for (model, batch), timed in groups.items()]
 

@@ -40,10 +40,10 @@ class Bars:
 
 
 def numbers(cases: Sequence[CaseSummary]) -> dict[str, int]:
-    """The place of each timed case among those of its model and batch, the fastest is 1: its number on the page."""
+    """The place of each ranked case among those of its model and batch, the fastest is 1: its number on the page."""
     groups: dict[tuple[str, int], list[CaseSummary]] = {}
     for case in cases:
-        if case.images_per_second is not None:
+        if case.ranked and case.images_per_second is not None:
             groups.setdefault((case.model, case.batch), []).append(case)
     return {
         case.id: place for group in groups.values() for place, case in enumerate(sorted(group, key=_slower), start=1)
@@ -54,7 +54,7 @@ def bars(
     cases: Sequence[CaseSummary], model: str, batch: int, places: Mapping[str, int], shipped: Collection[str]
 ) -> Bars | None:
     """The bars of this model and batch; None where nothing was timed. `places` are the `numbers` of all cases."""
-    own = [case for case in cases if (case.model, case.batch) == (model, batch) and case.images_per_second]
+    own = [case for case in cases if (case.model, case.batch) == (model, batch) and case.id in places]
     if not own:
         return None
     own.sort(key=_slower)

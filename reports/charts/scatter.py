@@ -63,7 +63,7 @@ def pictures(cases: Sequence[CaseSummary], least: float) -> list[Picture]:
     places = numbers(cases)
     found = []
     for model in dict.fromkeys(case.model for case in cases if case.latency):
-        timed = [case for case in cases if case.model == model and case.latency]
+        timed = [case for case in cases if case.model == model and case.ranked]
         drawn = [case for case in timed if coordinates(case)]
         scales = fitting(drawn, least) if drawn else None
         panels = [

@@ -13,7 +13,7 @@ from reports.analysis.stationarity import movement
 from reports.analysis.tables import layers_text
 from reports.analysis.timing_quality import caveats, interval_width, samples_by_process
 from reports.html.case_details_charts import Table, card, chart, tables
-from reports.html.case_details_gpu import gpu_words, launches_words
+from reports.html.case_details_gpu import callers_words, gpu_words, launches_words
 from reports.html.changed_examples import Changed, changed_images
 from reports.text.formatting import join_words, milliseconds, sentence, significant
 
@@ -81,6 +81,7 @@ def _why(case: CaseSummary, anchor: str) -> Why:
         ("Latency", _latency(case, [value for each in samples_by_process(case) for value in each.tolist()])),
         ("Processes", _processes(case)),
         ("Launches", launches_words(case)),
+        ("Several callers", callers_words(case)),
         ("In the order of time", sentence(_order(case))),
         ("Warm-up and end", _ending(case)),
         ("Card", gpu_words(case)),

@@ -6,6 +6,18 @@ from reports.findings.gpu import cause
 from reports.text.formatting import milliseconds, pluralize, sentence, share, significant
 
 
+def callers_words(case: CaseSummary) -> str:
+    """What a batch takes while the other callers are served; empty for one caller."""
+    found = case.speed.under_load_ms
+    if found is None:
+        return ""
+    last = f", 99 of 100 within {milliseconds(found.p99)}" if found.p99 is not None else ""
+    return (
+        f"With {case.streams} callers at the same time half of the batches take {milliseconds(found.p50)} or less"
+        f"{last}. Images a second are those of all callers together."
+    )
+
+
 def launches_words(case: CaseSummary) -> str:
     """What the host had to do with the speed, where that was told apart."""
     figures = gpu_figures(case)

@@ -30,14 +30,15 @@ TOWER = re.compile(r"-(image|text)$")
 
 
 def engine_name(backend: str, precision: str, streams: int = 1) -> str:
-    """`TensorRT INT8 + CUDA graph`, `TensorRT INT8, 2 streams`; a backend without a name here has its own.
+    """`TensorRT INT8 + CUDA graph`; a backend without a name here by its own: `openvino FP16`.
 
-    `streams` are the callers that ask at the same time: one is the usual, and not said.
+    `streams` are the callers that ask at the same time. One is the usual, and not said; several stand early, where a
+    narrow column does not cut them off: `TensorRT INT8, 2 streams + CUDA graph`.
     """
     # Not by str.format: a precision is text from a record and might hold braces itself.
+    asked = precision.upper() + (f", {streams} streams" if streams > 1 else "")
     known = ENGINES.get(backend)
-    name = known.replace("{}", precision.upper()) if known else f"{backend} {precision.upper()}"
-    return f"{name}, {streams} streams" if streams > 1 else name
+    return known.replace("{}", asked) if known else f"{backend} {asked}"
 
 
 def backend_name(backend: str) -> str:

@@ -6,6 +6,7 @@ from reports.analysis.answer import ModelAnswer, answers, as_data, status
 from reports.analysis.cases import summarize
 from reports.analysis.certainty import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED
 from reports.findings.reading import read
+from reports.html.case_details_gpu import callers_words
 from reports.record.schema import Row
 from tests.helpers.rows import accuracy, answered, build, case, end_row, row, session_row, speed
 
@@ -152,3 +153,58 @@ def test_a_run_in_which_all_is_well_has_one_good_line() -> None:
     assert read([session_row(), *answered(BASE, 80.0), end_row()]).status.all_well == "All 1 case passed"
     assert read([session_row(), end_row()]).status.all_well == "Nothing was measured"
     assert read([session_row(), build(BASE), speed(BASE, 80.0), end_row()]).status.all_well == "1 case measured"
+
+
+def _streams(case: Row, streams: int) -> Row:
+    return case | {"id": f"{case['id']}-s{streams}", "streams": streams}
+
+
+def test_several_streams_compete_for_throughput_against_the_baseline_of_one_caller() -> None:
+    several = _streams(FAST, 2)
+    found = _one(
+        *answered(BASE, 80.0), *answered(_streams(BASE, 2), 40.0), *answered(FAST, 20.0), *_told(several, 16.0)
+    )
+    assert [case.id for case in found.throughput.ship] == [several["id"]]
+    assert "ship TensorRT FP16, 2 streams: 500 img/s at batch 8, 5.00× PyTorch FP32" in found.sentence
+
+
+def test_one_image_at_a_time_is_a_matter_of_one_caller() -> None:
+    alone, base = case("tensorrt", "fp16", batch=1), case("pytorch", "fp32", batch=1)
+    found = _one(*answered(base, 20.0), *answered(alone, 5.0), *answered(_streams(alone, 4), 2.0))
+    assert found.latency is not None
+    assert [case.id for case in found.latency.ship] == [alone["id"]]
+
+
+def test_what_uses_more_memory_than_the_limit_is_not_recommended() -> None:
+    session = session_row() | {"settings": session_row()["settings"] | {"memory_limit_bytes": 11e9}}
+
+    def with_memory(case: Row, p50: float, gigabytes: float | None) -> list[Row]:
+        card = {"samples": 5, "memory_peak_bytes": gigabytes and gigabytes * 1e9}
+        return [build(case), speed(case, p50, card=card), accuracy(case, 1.0)]
+
+    rows = [*with_memory(BASE, 80.0, 1.0), *with_memory(FAST, 20.0, 10.9), *with_memory(INT8, 10.0, 13.1)]
+    (found,) = answers([session, *rows, end_row()])
+    assert [case.id for case in found.throughput.ship] == [FAST["id"]]
+    assert "uses 13.1 GB of GPU memory, more than the limit of 11 GB" in found.throughput.choice.text
+    (unlimited,) = answers([session_row(), *rows, end_row()])
+    assert [case.id for case in unlimited.throughput.ship] == [INT8["id"]]
+    unknown = [*with_memory(BASE, 80.0, 1.0), *with_memory(INT8, 10.0, None)]
+    (found,) = answers([session, *unknown, end_row()])
+    assert INT8["id"] not in [case.id for case in found.throughput.ship]
+
+
+def test_what_a_batch_takes_while_others_are_served_stands_in_the_details() -> None:
+    several = _streams(FAST, 2)
+    under_load = {"p50": 31.0, "p25": 30.0, "p75": 32.0, "p99": 40.0}
+    rows = [
+        *answered(BASE, 80.0),
+        build(several),
+        speed(several, 16.0, under_load_ms=under_load),
+        accuracy(several, 1.0),
+    ]
+    (found,) = (each for each in summarize([session_row(), *rows]) if each.streams == 2)
+    assert callers_words(found) == (
+        "With 2 callers at the same time half of the batches take 31.0\u202fms or less, 99 of 100 within 40.0\u202fms. "
+        "Images a second are those of all callers together."
+    )
+    assert callers_words(next(each for each in summarize([session_row(), *rows]) if each.streams == 1)) == ""

@@ -7,7 +7,7 @@ import pytest
 from fixtures.accuracy.gate import check_tolerance
 from fixtures.errors import BenchError
 from fixtures.plan import options_page
-from fixtures.plan.option_table import BENCH_OPTIONS, COMMANDS, TABLE
+from fixtures.plan.option_table import AUTO_BATCHES, BENCH_OPTIONS, COMMANDS, TABLE
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
 from reports.command_line import options_of
@@ -29,7 +29,8 @@ def test_defaults():
 
 def test_each_field_has_one_option_and_each_option_one_field():
     targets = [option.target for option in BENCH_OPTIONS]
-    assert sorted(targets) == sorted(field.name for field in fields(Options))
+    # `--batches auto` is two of them: the sizes, and that not all of them need be measured.
+    assert sorted([*targets, "until_knee"]) == sorted(field.name for field in fields(Options))
     assert all(getattr(_options(), target) is not None for target in targets)
 
 
@@ -198,3 +199,15 @@ def test_a_tao_artifact_that_cannot_be_added(changed: dict[str, str], said: str,
 def test_a_description_that_is_absent_is_an_error_of_usage(nothing_found: Path):
     with pytest.raises(BenchError, match="no description of a TAO artifact"):
         choose_suite(_options(tao="nowhere.toml"), nothing_found)
+
+
+def test_automatic_batches_are_a_ladder_that_may_end_early():
+    assert (_options(batches="auto").batches, _options(batches="auto").until_knee) == (AUTO_BATCHES, True)
+    assert (_options(batches="1,8").batches, _options(batches="1,8").until_knee) == ((1, 8), False)
+
+
+def test_streams_and_the_memory_limit_are_checked():
+    assert _options(streams="2,1,2").streams == (1, 2)
+    assert _options(memory_limit="11").memory_limit_bytes == 11 * 10**9
+    with pytest.raises(BenchError, match="--streams: 0 is out of range"):
+        _options(streams="0")

@@ -101,3 +101,47 @@ def test_what_the_doctor_tried_goes_into_the_record(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ReportError, match="no file of tries"):
         _run(tmp_path / "other", tries=str(tmp_path / "nowhere.json")).start()
     assert not (tmp_path / "other" / "rows.jsonl").exists()
+
+
+def _speeds(run: RunSession, speeds: dict[int, float | str]) -> None:
+    """As if these batches had been measured: images a second, or how it ended otherwise."""
+    for batch, speed in speeds.items():
+        case = Case("yolov8n", "detection", "pytorch", "fp32", batch)
+        outcome, values = (speed, {}) if isinstance(speed, str) else ("passed", {"images_per_second": speed})
+        run._known[case.id, "speed"] = {"outcome": outcome, "values": values}
+
+
+@pytest.mark.parametrize(
+    ("speeds", "reason"),
+    [
+        ({1: 100.0, 8: 300.0, 16: 400.0}, ""),
+        ({1: 100.0, 8: 300.0, 16: 305.0}, "batch 16 gives 1.02 times the images a second of batch 8"),
+        ({1: 100.0, 8: 101.0, 16: "skipped"}, "batch 8 gives 1.01 times the images a second of batch 1"),
+        ({1: 100.0, 8: 300.0, 16: "error"}, "batch 16 ended in an error: larger ones are not tried"),
+        ({}, ""),
+    ],
+    ids=["still pays", "knee", "knee below", "crashed", "no speed asked"],
+)
+def test_automatic_batches_end_where_a_larger_one_does_not_pay(
+    speeds: dict[int, float | str], reason: str, tmp_path: Path
+):
+    raw = raw_options(suite="embedded", device="cpu", output=str(tmp_path), models="yolov8n", batches="auto")
+    run = RunSession(RunPlan.make(Options.from_values(raw, tmp_path), tmp_path), lambda _: None, NO_WORKERS)
+    _speeds(run, speeds)
+    found = run.past_knee(Case("yolov8n", "detection", "pytorch", "fp32", 32))
+    assert found.startswith(reason) and bool(found) == bool(reason)
+
+
+def test_batches_that_were_named_are_measured_whatever_the_smaller_gave(tmp_path: Path):
+    run = _run(tmp_path)
+    _speeds(run, {1: 100.0, 8: 50.0})
+    assert run.past_knee(Case("yolov8n", "detection", "pytorch", "fp32", 32)) == ""
+
+
+def test_several_streams_are_cases_of_their_own_and_say_which_backends_have_one(tmp_path: Path):
+    cells = _run(tmp_path, streams="1,2", precisions="fp32").cells
+    assert cells["yolov8n-pytorch-fp32-b1-s2"].runs
+    reasons = {cell.case.backend: cell.reason for cell in cells.values() if cell.case.streams == 2}
+    assert "needs an NVIDIA card" in reasons["pytorch-cuda-graph"]
+    assert not cells["yolov8n-pytorch-fp32-b1-s2"].case.is_baseline
+    assert sum(cell.case.is_baseline for cell in cells.values()) == 1

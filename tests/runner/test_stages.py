@@ -21,7 +21,10 @@ LOADED: Any = SimpleNamespace(
 )
 QUIET = summarize([], GpuSpec("NVIDIA H200", "GPU-1", "580.65", 1980, 3201, 700.0), {1}, None)
 SAMPLING = Sampling((0.002,) * 100, 0.5, 20, True, "interval", Interval(0.0019, 0.0021))
-EVENTS, HOST = (SimpleNamespace(name=name, quantity=what) for name, what in [("events", "device"), ("host", "latency")])
+EVENTS, HOST = (
+    SimpleNamespace(name=name, quantity=what, batches_per_call=1)
+    for name, what in [("events", "device"), ("host", "latency")]
+)
 
 
 ROUND_TRIP = replace(SAMPLING, samples_s=(0.003,) * 100)

@@ -1,11 +1,15 @@
 """The command line: bad calls, and a whole search of the embedded text tower in processes of its own."""
 
+import argparse
 import json
 from pathlib import Path
 
 import pytest
 
-from fixtures.search.command import main
+from fixtures.plan.option_table import SEARCH, TABLE
+from fixtures.search.command import main, options_of
+from fixtures.search.space import BackendChoice, all_settings
+from reports.command_line import parse_arguments
 
 CALL = ("--suite", "embedded", "--device", "cpu", "--model", "clip-text", "--output")
 
@@ -43,3 +47,21 @@ def test_a_whole_search_stops_at_its_time_and_goes_on_in_the_next_call(tmp_path:
     assert whole["recommended"]["kept"]["value"] >= 0.98
     assert Path(whole["recommended"]["engine"]).is_file()
     assert "Ship onnxruntime, batch 8" in capsys.readouterr().out
+
+
+def test_sizes_and_callers_that_are_asked_for_reach_the_space():
+    call = [*CALL, "found", "--batches", "32,8", "--streams", "2,1"]
+    asked = parse_arguments(argparse.ArgumentParser(), TABLE, SEARCH, call)
+    options = options_of(asked)
+    choices = (BackendChoice("graphs", ("fp32",)), BackendChoice("plain", ("fp32",), levels=True, one_stream=True))
+    settings = all_settings(choices, options.batches, (3, 5), options.streams)
+    assert [setting.label for setting in settings] == [
+        "graphs, batch 8",
+        "graphs, batch 8, 2 streams",
+        "graphs, batch 32",
+        "graphs, batch 32, 2 streams",
+        "plain, batch 8, level 3",
+        "plain, batch 8, level 5",
+        "plain, batch 32, level 3",
+        "plain, batch 32, level 5",
+    ]
