@@ -5,13 +5,13 @@ that no reader of cases meets them. Units are in the names; None and empty mean 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
 
 from reports.record.results import Metric, Number, Result, read_tolerantly
-from reports.record.schema import PIPELINE_KIND
+from reports.record.schema import PIPELINE_KIND, StageOutcomes, subjects
 
 # The names of the stages that are networks: what an engine of the matrix exchanges.
 ENGINE_STAGES = ("detector", "image tower")
@@ -110,9 +110,6 @@ class PipelineAccuracy(Result, frozen=True, kw_only=True):
         return () if self.scoring_seconds is None else (self.scoring_seconds,)
 
 
-PIPELINE_RESULTS: Mapping[str, type[Result]] = {kind.STAGE: kind for kind in (PipelineSpeed, PipelineAccuracy)}
-
-
 class PipelineName(msgspec.Struct, frozen=True, kw_only=True):
     """Which pipeline, on which photos: the names of its stages. `photo_set`: "12mp" or "coco"."""
 
@@ -127,70 +124,27 @@ class PipelineName(msgspec.Struct, frozen=True, kw_only=True):
     baseline: bool = False
 
 
-@dataclass(frozen=True)
-class PipelineRow:
-    """One stage of one pipeline. A later row for the same two replaces it. `question`: matrix, speed or accuracy."""
-
-    session: str
-    pipeline: Mapping[str, Any]
-    question: str
-    outcome: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-    seconds: float | None = None
-    at: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": PIPELINE_KIND, **vars(self)}
-
-
-@dataclass(frozen=True)
-class PipelineSummary:
-    """All that a session's rows say of one pipeline. `outcomes` by stage, `reasons` of what did not pass."""
+@dataclass(frozen=True, kw_only=True)
+class PipelineSummary(StageOutcomes):
+    """All that a session's rows say of one pipeline."""
 
     name: PipelineName
     speed: PipelineSpeed | None
     accuracy: PipelineAccuracy | None
-    outcomes: Mapping[str, str]
-    reasons: Mapping[str, str]
-
-    @property
-    def attempted(self) -> bool:
-        """Whether anything was tried. One that this machine cannot run was not."""
-        return any(outcome != "skipped" for outcome in self.outcomes.values())
-
-    @property
-    def failed(self) -> bool:
-        """Whether its answers, or another stage of it, failed."""
-        return "failed" in self.outcomes.values()
-
-    @property
-    def crashed(self) -> bool:
-        """Whether a stage of it ended in an error, and none failed."""
-        return "error" in self.outcomes.values() and not self.failed
 
 
 def read_pipelines(rows: Iterable[Mapping[str, Any]]) -> list[PipelineSummary]:
-    """The pipelines of a session's rows in the order in which they were first met; other rows are passed over."""
-    latest: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for row in rows:
-        if row.get("kind") == PIPELINE_KIND:
-            latest.setdefault(str(row["pipeline"].get("id")), {})[row["question"]] = row
+    """The pipelines of a session's rows in the order in which they were first met."""
     summaries = []
-    for stages in latest.values():
-        typed = {
-            stage: read_tolerantly(PIPELINE_RESULTS[stage], row["values"], [])
-            for stage, row in stages.items()
-            if stage in PIPELINE_RESULTS and row["values"]
-        }
-        speed, accuracy = typed.get("speed"), typed.get("accuracy")
+    for found in subjects(rows, PIPELINE_KIND):
+        speed, accuracy = found.values(PipelineSpeed), found.values(PipelineAccuracy)
         summaries.append(
             PipelineSummary(
-                read_tolerantly(PipelineName, next(iter(stages.values()))["pipeline"], []),
-                speed if isinstance(speed, PipelineSpeed) and speed.photos_per_second and speed.whole_ms else None,
-                accuracy if isinstance(accuracy, PipelineAccuracy) and accuracy.metrics else None,
-                {stage: str(row["outcome"]) for stage, row in stages.items()},
-                {stage: str(row["reason"]) for stage, row in stages.items() if row.get("reason")},
+                name=read_tolerantly(PipelineName, found.subject, []),
+                speed=speed if speed and speed.photos_per_second and speed.whole_ms else None,
+                accuracy=accuracy if accuracy and accuracy.metrics else None,
+                outcomes=found.outcomes,
+                reasons=found.reasons,
             )
         )
     return summaries

@@ -5,13 +5,13 @@ reports reads by them.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from reports.record.results import RESULT_TYPES
+from reports.record.results import RESULT_TYPES, Result, read_tolerantly
 
 SCHEMA = 1
 # The file in the folder of a run that holds its rows.
@@ -36,6 +36,7 @@ DEFAULT_TOLERANCE = 0.02  # the project's promise: an engine keeps 98 % of the b
 ROUNDING = 1e-9
 
 Row = dict[str, Any]
+Found = TypeVar("Found", bound=Result)
 
 
 class Status(IntEnum):
@@ -95,6 +96,81 @@ class CaseRow:
 
     def to_dict(self) -> Row:
         return {"kind": "case", **vars(self)}
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage of what is measured beside the matrix. A later row for the same two replaces it.
+
+    `kind` is `PIPELINE_KIND` or `SERVING_KIND`, and `subject` names the pipeline or the served model. `question`:
+    matrix, speed or accuracy.
+    """
+
+    kind: str
+    session: str
+    subject: Mapping[str, Any]
+    question: str
+    outcome: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    seconds: float | None = None
+    at: str = field(default_factory=utc_now)
+
+    def to_dict(self) -> Row:
+        return {self.kind if name == "subject" else name: value for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageOutcomes:
+    """How the stages of one such subject ended: `outcomes` by stage, `reasons` of what did not pass."""
+
+    outcomes: Mapping[str, str]
+    reasons: Mapping[str, str]
+
+    @property
+    def attempted(self) -> bool:
+        """Whether anything was tried. What this machine cannot run was not."""
+        return any(outcome != "skipped" for outcome in self.outcomes.values())
+
+    @property
+    def failed(self) -> bool:
+        """Whether its answers, or another stage of it, failed."""
+        return "failed" in self.outcomes.values()
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a stage of it ended in an error, and none failed."""
+        return "error" in self.outcomes.values() and not self.failed
+
+
+@dataclass(frozen=True)
+class SubjectRows:
+    """The rows of one pipeline or served model: what names it, and the last row of each stage."""
+
+    subject: Mapping[str, Any]
+    stages: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        return {stage: str(row["outcome"]) for stage, row in self.stages.items()}
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return {stage: str(row["reason"]) for stage, row in self.stages.items() if row.get("reason")}
+
+    def values(self, kind: type[Found]) -> Found | None:
+        """What the stage of this type of result found; None where nothing is recorded."""
+        row = self.stages.get(kind.STAGE)
+        return read_tolerantly(kind, row["values"], []) if row and row["values"] else None
+
+
+def subjects(rows: Iterable[Mapping[str, Any]], kind: str) -> list[SubjectRows]:
+    """Those of a kind in the order in which they were first met; other rows are passed over."""
+    latest: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        if row.get("kind") == kind:
+            latest.setdefault(str(row[kind].get("id")), {})[row["question"]] = row
+    return [SubjectRows(next(iter(stages.values()))[kind], stages) for stages in latest.values()]
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ their own, so that no reader of cases meets them. Units are in the names; None a
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import msgspec
 
 from reports.record.results import Metric, Number, Quantiles, Result, Scalar, read_tolerantly
-from reports.record.schema import SERVING_KIND
+from reports.record.schema import SERVING_KIND, StageOutcomes, subjects
 
 MILLISECONDS = 1e3
 
@@ -99,9 +99,6 @@ class ServingAccuracy(Result, frozen=True, kw_only=True):
         return () if self.scoring_seconds is None else (self.scoring_seconds,)
 
 
-Kind = TypeVar("Kind", bound=Result)
-
-
 class ServingName(msgspec.Struct, frozen=True, kw_only=True):
     """Which model behind which server. `service`: "triton" or "nv-clip"; `server`: "own" or a URL."""
 
@@ -111,71 +108,27 @@ class ServingName(msgspec.Struct, frozen=True, kw_only=True):
     server: str = ""
 
 
-@dataclass(frozen=True)
-class ServingRow:
-    """One stage of one served model; a later row for the same two replaces it. `question`: matrix, speed, accuracy."""
-
-    session: str
-    serving: Mapping[str, Any]
-    question: str
-    outcome: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-    seconds: float | None = None
-    at: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": SERVING_KIND, **vars(self)}
-
-
-@dataclass(frozen=True)
-class ServingSummary:
-    """All that a session's rows say of one served model. `outcomes` by stage, `reasons` of what did not pass."""
+@dataclass(frozen=True, kw_only=True)
+class ServingSummary(StageOutcomes):
+    """All that a session's rows say of one served model."""
 
     name: ServingName
     speed: ServingSpeed | None
     accuracy: ServingAccuracy | None
-    outcomes: Mapping[str, str]
-    reasons: Mapping[str, str]
-
-    @property
-    def attempted(self) -> bool:
-        """Whether anything was tried."""
-        return any(outcome != "skipped" for outcome in self.outcomes.values())
-
-    @property
-    def failed(self) -> bool:
-        """Whether its answers failed."""
-        return "failed" in self.outcomes.values()
-
-    @property
-    def crashed(self) -> bool:
-        """Whether a stage of it ended in an error, and none failed."""
-        return "error" in self.outcomes.values() and not self.failed
 
 
 def read_serving(rows: Iterable[Mapping[str, Any]]) -> list[ServingSummary]:
-    """The served models of a session's rows in the order in which they were first met; other rows are passed over."""
-    latest: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for row in rows:
-        if row.get("kind") == SERVING_KIND:
-            latest.setdefault(str(row["serving"].get("id")), {})[row["question"]] = row
+    """The served models of a session's rows in the order in which they were first met."""
     summaries = []
-    for stages in latest.values():
-        speed, accuracy = _values(ServingSpeed, stages), _values(ServingAccuracy, stages)
+    for found in subjects(rows, SERVING_KIND):
+        speed = found.values(ServingSpeed)
         summaries.append(
             ServingSummary(
-                read_tolerantly(ServingName, next(iter(stages.values()))["serving"], []),
-                speed if speed is not None and speed.loads else None,
-                accuracy,
-                {stage: str(row["outcome"]) for stage, row in stages.items()},
-                {stage: str(row["reason"]) for stage, row in stages.items() if row.get("reason")},
+                name=read_tolerantly(ServingName, found.subject, []),
+                speed=speed if speed is not None and speed.loads else None,
+                accuracy=found.values(ServingAccuracy),
+                outcomes=found.outcomes,
+                reasons=found.reasons,
             )
         )
     return summaries
-
-
-def _values(kind: type[Kind], stages: Mapping[str, Mapping[str, Any]]) -> Kind | None:
-    """The values of this kind's stage; None where it has none."""
-    row = stages.get(kind.STAGE)
-    return read_tolerantly(kind, row["values"], []) if row and row["values"] else None

@@ -52,9 +52,9 @@ from fixtures.runner.factory import open_workbench
 from fixtures.runner.workbench import Workbench
 from fixtures.timing.sampler import SamplerSettings
 from reports.analysis.pipeline import engines_alone, exchanges, limits, rate, reached, sum_of_stages
-from reports.record.pipeline import PipelineAccuracy, PipelineName, PipelineRow, PipelineSpeed, PipelineSummary
+from reports.record.pipeline import PipelineAccuracy, PipelineName, PipelineSpeed, PipelineSummary
 from reports.record.results import Result, to_values
-from reports.record.schema import EndRow, SessionRow, new_session_id, utc_now
+from reports.record.schema import PIPELINE_KIND, EndRow, SessionRow, StageRow, new_session_id
 from reports.record.store import Recorder
 
 COCO_SENSOR = (640, 480)
@@ -167,7 +167,7 @@ class _Run:
         if reason := unsupported_reason(spec, self._asked.device):
             _say(self._started, f"{name}: not run: {reason}")
             return
-        summary = PipelineSummary(_named(spec, self._material), None, None, {}, {})
+        summary = PipelineSummary(name=_named(spec, self._material), speed=None, accuracy=None, outcomes={}, reasons={})
         chosen = spec
         if spec.overlap != "serial" or _is_timed(spec):
             try:
@@ -254,7 +254,7 @@ class _Run:
     def _write(self, name: PipelineName, stage: str, result: Result, failure: str) -> None:
         described = {field: getattr(name, field) for field in PipelineName.__struct_fields__}
         outcome = "failed" if failure else "passed"
-        row = PipelineRow(self._session, described, stage, outcome, to_values(result), failure or None, None, utc_now())
+        row = StageRow(PIPELINE_KIND, self._session, described, stage, outcome, to_values(result), failure or None)
         self._recorder.write(row.to_dict())
 
     def conclude(self) -> None:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from reports.record.pipeline import PipelineAccuracy, PipelineName, PipelineRow, PipelineSpeed, StageTime
+from reports.record.pipeline import PipelineAccuracy, PipelineName, PipelineSpeed, StageTime
 from reports.record.results import Metric, to_values
+from reports.record.schema import PIPELINE_KIND, StageRow
 
 
 def pipeline_row(
@@ -35,7 +36,7 @@ def pipeline_row(
     )
     fields = {field: getattr(described, field) for field in PipelineName.__struct_fields__}
     if speed is not None:
-        return PipelineRow("s", fields, "speed", "passed", to_values(speed)).to_dict()
+        return StageRow(PIPELINE_KIND, "s", fields, "speed", "passed", to_values(speed)).to_dict()
     if accuracy:
         kept = 0.99 if accuracy == "passed" else 0.5
         metric = Metric(
@@ -48,12 +49,14 @@ def pipeline_row(
             gated=True,
         )
         values = to_values(PipelineAccuracy(metrics=(metric,), photos=24, tolerance=0.02))
-        return PipelineRow(
-            "s", fields, "accuracy", accuracy, values, accuracy if accuracy != "passed" else None
+        return StageRow(
+            PIPELINE_KIND, "s", fields, "accuracy", accuracy, values, accuracy if accuracy != "passed" else None
         ).to_dict()
     if error:
-        return PipelineRow("s", fields, "speed", "error", {}, error).to_dict()
-    return PipelineRow("s", fields, "matrix", "skipped", {}, "the decoder nvimagecodec needs an NVIDIA GPU").to_dict()
+        return StageRow(PIPELINE_KIND, "s", fields, "speed", "error", {}, error).to_dict()
+    return StageRow(
+        PIPELINE_KIND, "s", fields, "matrix", "skipped", {}, "the decoder nvimagecodec needs an NVIDIA GPU"
+    ).to_dict()
 
 
 def timed_pipelines(session: str) -> list[dict[str, Any]]:

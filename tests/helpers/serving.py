@@ -3,7 +3,8 @@
 from typing import Any
 
 from reports.record.results import Metric, Quantiles, to_values
-from reports.record.serving import ServingAccuracy, ServingLoad, ServingRow, ServingSpeed
+from reports.record.schema import SERVING_KIND, StageRow
+from reports.record.serving import ServingAccuracy, ServingLoad, ServingSpeed
 
 
 def load(callers: int, p50_ms: float = 10.0, shared_memory: bool = False, server: bool = True) -> ServingLoad:
@@ -48,4 +49,4 @@ def serving_row(
     described = {"id": name, "service": name.partition("-")[0], "model": "yolov8n", "server": "http://host:8000"}
     question = result.STAGE if result else "matrix" if outcome == "skipped" else "speed"
     values = to_values(result) if result else {}
-    return ServingRow("s", described, question, outcome, values, reason or None, 1.0).to_dict()
+    return StageRow(SERVING_KIND, "s", described, question, outcome, values, reason or None, 1.0).to_dict()
