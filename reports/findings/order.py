@@ -25,8 +25,8 @@ class Mend:
 RESUME = "pytest bench/ --benchmark-only --resume DIR"
 # What to do, by the code of the finding.
 MEND: Mapping[Code, Mend] = {
-    Code.STAGE_ERROR: Mend("Its log stands under Why. Once that is mended, run it again", RESUME),
-    Code.STAGE_FAILED: Mend("Its log stands under Why. What this machine can run", "python -m fixtures.doctor"),
+    Code.STAGE_ERROR: Mend("Its log is on the page. Once that is mended, run it again", RESUME),
+    Code.STAGE_FAILED: Mend("Its log is on the page. What this machine can run", "python -m fixtures.doctor"),
     Code.GATE_FAILED: Mend("Do not ship it. Which layers differ", "python -m fixtures.divergence"),
     Code.RECORD_INCONSISTENT: Mend(
         "Do not trust its figures. Build it again", "pytest bench/ --benchmark-only --rebuild"

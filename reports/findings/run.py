@@ -103,7 +103,7 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
     for case in seen.cases:
         if case.gate != "fail" or data.implausible(case):
             continue
-        text = f"fails its gate: {gate_sentence(case, seen.least)}, needs {gate_percent(seen.least)}."
+        text = f"{gate_sentence(case, seen.least)}, needs {gate_percent(seen.least)}."
         ratio = case.metric.ratio if case.metric else None
         if ratio is None or reaches(ratio.value, seen.least):
             text = f"fails its gate: {stopped(first_line(case.reason('accuracy')))}"

@@ -244,7 +244,11 @@ def _rehearsal(session: Row) -> str:
     """Why the figures are none of what will ship, in a few words; empty where they are. Details stand under Trust."""
     if not (session["environment"].get("gpu") and on_gpu(session)):
         return "On a CPU: this tells nothing about a GPU."
-    return "On small models: your own differ." if session["suite"].get("name") == "embedded" else ""
+    return (
+        "It ran on the small models that ship with the project; yours will differ."
+        if session["suite"].get("name") == "embedded"
+        else ""
+    )
 
 
 def _told(

@@ -28,7 +28,7 @@ def test_every_failure_has_what_to_do_and_the_cases_it_is_about() -> None:
     assert found[Code.GATE_FAILED].mend == MEND[Code.GATE_FAILED]
     assert found[Code.STAGE_ERROR].line == (
         "YOLOv8n · torch.compile FP16 · batch 8: the build crashed: no compiler. "
-        f"Its log stands under Why. Once that is mended, run it again: {RESUME}"
+        f"Its log is on the page. Once that is mended, run it again: {RESUME}"
     )
     assert (found[Code.STAGE_ERROR].happened, found[Code.GATE_FAILED].happened) == ("crashed", "failed the gate")
 
