@@ -69,8 +69,8 @@ class ModeAnswer:
     @property
     def contestants(self) -> tuple[CaseSummary, ...]:
         """What is told, the runner-up and the baseline, each once, the fastest first."""
-        found = {case.id: case for case in (self.shown, self.runner_up, self.baseline) if case}
-        return tuple(sorted(found.values(), key=lambda case: -(case.images_per_second or 0.0)))
+        by_id = {case.id: case for case in (self.shown, self.runner_up, self.baseline) if case}
+        return tuple(sorted(by_id.values(), key=lambda case: -(case.images_per_second or 0.0)))
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Status:
     @property
     def words(self) -> tuple[str, ...]:
         """What broke, in a few words each; one line that nothing did where nothing did."""
-        said = [
+        phrases = [
             "" if self.finished else "the run did not finish",
             f"{self.gate_failed} failed the gate" if self.gate_failed else "",
             f"{self.untrusted} cannot be trusted" if self.untrusted else "",
@@ -127,7 +127,7 @@ class Status:
             f"{pluralize(self.serving_errors, 'served model')} crashed" if self.serving_errors else "",
             f"{self.worse} became worse" if self.worse else "",
         ]
-        return tuple(filter(None, said))
+        return tuple(filter(None, phrases))
 
     @property
     def all_well(self) -> str:
@@ -148,11 +148,11 @@ class Status:
     @property
     def doubts(self) -> tuple[str, ...]:
         """What is not certain, in a few words each."""
-        said = [
+        phrases = [
             f"{pluralize(self.rough, 'timing')} rough" if self.rough else "",
             f"{self.likely} {'accuracy' if self.likely == 1 else 'accuracies'} likely" if self.likely else "",
         ]
-        return tuple(filter(None, said))
+        return tuple(filter(None, phrases))
 
 
 def answers(rows: Sequence[Row]) -> list[ModelAnswer]:
@@ -164,15 +164,15 @@ def answers(rows: Sequence[Row]) -> list[ModelAnswer]:
 
 def model_answers(cases: Sequence[CaseSummary], choices: Sequence[Recommendation], least: float) -> list[ModelAnswer]:
     """The same of cases and their recommendations, where these are known."""
-    found = []
+    per_model = []
     for model in dict.fromkeys(choice.model for choice in choices):
-        own = tuple(choice for choice in choices if choice.model == model)
-        modes = [_mode(choice, cases, least) for choice in own]
+        recommendations = tuple(choice for choice in choices if choice.model == model)
+        modes = [_mode(choice, cases, least) for choice in recommendations]
         throughput = _best(modes)
         latency = next((mode for mode in modes if mode.batch == LATENCY_BATCH), None)
-        said = _sentence(model, throughput, latency, least)
-        found.append(ModelAnswer(model, throughput, latency, own, said))
-    return found
+        sentence = _sentence(model, throughput, latency, least)
+        per_model.append(ModelAnswer(model, throughput, latency, recommendations, sentence))
+    return per_model
 
 
 def status(
@@ -220,7 +220,7 @@ def accuracy_mark(case: CaseSummary, least: float) -> str:
     return LIKELY if case.uncertain(least) else CERTAIN
 
 
-def as_data(found: Sequence[ModelAnswer]) -> list[dict[str, Any]]:
+def as_data(per_model: Sequence[ModelAnswer]) -> list[dict[str, Any]]:
     """The answers as plain data, for `report.json`."""
     return [
         {
@@ -229,7 +229,7 @@ def as_data(found: Sequence[ModelAnswer]) -> list[dict[str, Any]]:
             THROUGHPUT: _mode_data(answer.throughput),
             LATENCY: None if answer.latency is None else _mode_data(answer.latency),
         }
-        for answer in found
+        for answer in per_model
     ]
 
 
@@ -302,13 +302,13 @@ def _kept_words(case: CaseSummary, least: float) -> str:
 
 def _sentence(model: str, throughput: ModeAnswer, latency: ModeAnswer | None, least: float) -> str:
     """One sentence that a person could forward."""
-    said = f"{model_name(model)}: {_advice(throughput, least)}"
+    sentence = f"{model_name(model)}: {_advice(throughput, least)}"
     if latency is None or latency.batch == throughput.batch:
-        return f"{said}."
+        return f"{sentence}."
     alone = "" if latency.image_ms is None else f", {milliseconds(latency.image_ms)}"
     same = bool(latency.ship) and {case.name for case in latency.ship} == {case.name for case in throughput.ship}
     engine = "the same" if same else latency.engine if latency.ship else "no recommendation"
-    return f"{said}; for one image at a time {engine}{alone if latency.ship else ''}."
+    return f"{sentence}; for one image at a time {engine}{alone if latency.ship else ''}."
 
 
 def _advice(mode: ModeAnswer, least: float) -> str:
@@ -317,8 +317,8 @@ def _advice(mode: ModeAnswer, least: float) -> str:
     kept = _kept_words(shown, least)
     if not mode.ship:
         why = {FAILS: "nothing passes", NOT_JUDGED: "accuracy was not judged"}.get(mode.accuracy, "nothing to compare")
-        told = ", ".join(filter(None, [f"{shown.name}: {speed}", kept]))
-        return f"no recommendation, {why}; measured {told}"
+        measured = ", ".join(filter(None, [f"{shown.name}: {speed}", kept]))
+        return f"no recommendation, {why}; measured {measured}"
     if shown.is_baseline and len(mode.ship) == 1:
         return f"nothing that passes is faster than {shown.name} itself: {speed}"
     faster = [f"{times(shown.speedup.value)} {mode.baseline.name}"] if shown.speedup and mode.baseline else []

@@ -162,8 +162,8 @@ class CaseSummary:
     def result(self, kind: type[Kind]) -> Kind:
         """What the stage of this type of result found; one in which nothing is recorded where it has not run."""
         answer = self.answers.get(kind.STAGE)
-        found = answer.result if answer else None
-        return found if isinstance(found, kind) else kind()
+        stage_result = answer.result if answer else None
+        return stage_result if isinstance(stage_result, kind) else kind()
 
     @property
     def build(self) -> BuildResult:

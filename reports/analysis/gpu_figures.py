@@ -68,8 +68,8 @@ def gpu_figures(case: CaseSummary) -> GpuFigures:
 
 def quantity(cases: Iterable[CaseSummary]) -> str:
     """What the medians of these cases are: "device time", "end-to-end", or "" where they differ or do not say."""
-    said = {case.speed.quantity or "" for case in cases if case.latency}
-    return said.pop().removesuffix(" latency") if len(said) == 1 else ""
+    quantities = {case.speed.quantity or "" for case in cases if case.latency}
+    return quantities.pop().removesuffix(" latency") if len(quantities) == 1 else ""
 
 
 def speeds(cases: Sequence[CaseSummary]) -> str:

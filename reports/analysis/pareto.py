@@ -23,9 +23,9 @@ def pareto_front(cases: Sequence[CaseSummary]) -> list[CaseSummary]:
     """
     placed = {}
     for case in cases:
-        found = coordinates(case)
-        if found and case.gate != "fail":
-            speed, ratio = found
+        point = coordinates(case)
+        if point and case.gate != "fail":
+            speed, ratio = point
             placed[case.id] = (case, (speed.value, min(ratio.value, 1.0)))
 
     def beaten(own: tuple[float, float]) -> bool:

@@ -52,7 +52,7 @@ def limits(speed: PipelineSpeed) -> list[Limit]:
         return [Limit("one caller", MILLISECONDS / whole_ms(speed), _largest(speed, [s.name for s in speed.stages]))]
     answering = [stage.name for stage in speed.stages if stage.name not in FEEDING_STAGES]
     cpu_ms = sum(stage.cpu_ms for stage in speed.stages)
-    found = [
+    stage_limits = [
         *([] if speed.second_decoder else [_feeding(speed)]),
         Limit("the networks", MILLISECONDS / max(speed.stage_ms(answering), 1e-6), _largest(speed, answering)),
         Limit(
@@ -61,7 +61,7 @@ def limits(speed: PipelineSpeed) -> list[Limit]:
             max(speed.stages, key=lambda stage: stage.cpu_ms).name,
         ),
     ]
-    return sorted(found, key=lambda limit: limit.photos_per_second)
+    return sorted(stage_limits, key=lambda limit: limit.photos_per_second)
 
 
 def _feeding(speed: PipelineSpeed) -> Limit:
@@ -93,8 +93,8 @@ def exchanges(baseline: PipelineSpeed, other: PipelineSpeed) -> list[Exchange]:
     """
     after = {stage.name: stage.wall_ms for stage in other.stages}
     parts = [(stage.name, (stage.name,)) for stage in baseline.stages if stage.name not in ENGINE_STAGES]
-    found = [_exchange(name, names, baseline, after) for name, names in [*parts, (ENGINES, ENGINE_STAGES)]]
-    return sorted(found, key=lambda each: -each.speedup)
+    stage_exchanges = [_exchange(name, names, baseline, after) for name, names in [*parts, (ENGINES, ENGINE_STAGES)]]
+    return sorted(stage_exchanges, key=lambda each: -each.speedup)
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ class PredictionCheck:
         """Whether the times that the other stages really took beside these engines give what was measured."""
         return not self.holds and self._near(self.serial)
 
-    def _near(self, said: float) -> bool:
-        return abs(self.measured / said - 1) <= CLOSE
+    def _near(self, predicted: float) -> bool:
+        return abs(self.measured / predicted - 1) <= CLOSE
 
 
 def check_prediction(baseline: PipelineSpeed, engines: PipelineSpeed) -> PredictionCheck:
@@ -318,10 +318,10 @@ def _compare(photo_set: str, title: str, pipelines: Sequence[PipelineSummary]) -
     best = next((each for each in timed if passes(each) and not each.name.baseline), None)
     if baseline is None or best is None or baseline.speed is None or best.speed is None:
         why = "the baseline pipeline was not timed" if baseline is None else "no other pipeline was timed and passed"
-        said = f"{title}: not measured, {why}."
-        return Comparison(photo_set, title, baseline, None, tuple(timed), (), None, NOT_MEASURED, said, NOT_JUDGED)
+        sentence = f"{title}: not measured, {why}."
+        return Comparison(photo_set, title, baseline, None, tuple(timed), (), None, NOT_MEASURED, sentence, NOT_JUDGED)
     changes = tuple(exchanges(baseline.speed, best.speed))
-    found = Comparison(
+    comparison = Comparison(
         photo_set=photo_set,
         title=title,
         baseline=baseline,
@@ -333,7 +333,7 @@ def _compare(photo_set: str, title: str, pipelines: Sequence[PipelineSummary]) -
         sentence="",
         accuracy=accuracy_mark(best),
     )
-    return replace(found, sentence=f"{title}: {_advice(found, baseline.speed, best.speed)}.")
+    return replace(comparison, sentence=f"{title}: {_advice(comparison, baseline.speed, best.speed)}.")
 
 
 def stage_share(change: Exchange, baseline: PipelineSpeed) -> str:
@@ -352,21 +352,23 @@ def engines_bring(change: Exchange) -> str:
     return f"the engines alone bring {share(gain) if gain < 1 else times(change.speedup)}"
 
 
-def _advice(found: Comparison, baseline: PipelineSpeed, best: PipelineSpeed) -> str:
+def _advice(comparison: Comparison, baseline: PipelineSpeed, best: PipelineSpeed) -> str:
     """What to change first, what everything brings, and what the engines alone would."""
     if rate(best) <= rate(baseline):
         return f"nothing that passes is faster than the common way: {significant(rate(baseline))} photos a second"
-    whole = f"{significant(rate(baseline))} → {significant(rate(best))} photos a second ({round_times(found.speedup)})"
-    change, engines = found.change, found.of_engines
+    whole = (
+        f"{significant(rate(baseline))} → {significant(rate(best))} photos a second ({round_times(comparison.speedup)})"
+    )
+    change, engines = comparison.change, comparison.of_engines
     alone = engines_bring(engines) if engines else ""
     if change is None:
-        said = [f"no stage decides alone; all together: {whole}", alone]
+        parts = [f"no stage decides alone; all together: {whole}", alone]
     elif change.name == ENGINES:
-        said = [f"{stage_share(change, baseline)}; change them first ({times(change.speedup)} alone); all: {whole}"]
+        parts = [f"{stage_share(change, baseline)}; change them first ({times(change.speedup)} alone); all: {whole}"]
     else:
         first = f"{stage_share(change, baseline)}; change that first ({times(change.speedup)} alone)"
-        said = [first, f"with all stages changed: {whole}", alone]
-    return "; ".join(filter(None, said))
+        parts = [first, f"with all stages changed: {whole}", alone]
+    return "; ".join(filter(None, parts))
 
 
 def round_times(value: float | None) -> str:

@@ -78,11 +78,13 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
         others = [case for case in ranked if not case.is_baseline]
         if not others:
             return none("Only the baseline was timed: there is nothing to choose from.")
-        said = "No engine's accuracy was judged: no recommendation."
+        not_judged = "No engine's accuracy was judged: no recommendation."
         sound = [case for case in ranked if case.status == "passed" and not case.problems]
         doubtful = [case for case in ranked if case not in sound]
         fastest = f" The fastest is {_with_speed(sound[0])}." if sound else ""
-        return none(said + fastest + (f" Not to be trusted: {_each_against(doubtful, least)}." if doubtful else ""))
+        return none(
+            not_judged + fastest + (f" Not to be trusted: {_each_against(doubtful, least)}." if doubtful else "")
+        )
     eligible = [case for case in ranked if may_ship(case)]
     if not eligible:
         return none(f"Nothing passes: no recommendation. Measured: {_each_against(ranked, least)}.")

@@ -71,10 +71,10 @@ def case_seconds(case: CaseSummary) -> float | None:
 
 def session_cost(session: Sequence[Row]) -> Cost | None:
     """What the rows of one session say; None where a part of it has no end, or shards were put together."""
-    told = parts(session)
-    if not told.whole or session[0]["settings"].get("shards"):
+    session_parts = parts(session)
+    if not session_parts.whole or session[0]["settings"].get("shards"):
         return None
-    total = sum(told.ended_s)
+    total = sum(session_parts.ended_s)
     kinds = ("case", PIPELINE_KIND, SERVING_KIND)
     work = [read_seconds(row["values"], "work_seconds") for row in session if row["kind"] in kinds]
     known = [seconds for seconds in work if seconds is not None]

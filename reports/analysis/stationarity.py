@@ -37,8 +37,8 @@ class Movement:
 
 def positive(samples_ms: Sequence[float]) -> Floats:
     """The samples that can be times, in their order."""
-    found = np.array(samples_ms, dtype=np.float64)
-    return found[found > 0]
+    samples = np.array(samples_ms, dtype=np.float64)
+    return samples[samples > 0]
 
 
 def movement(samples_ms: Floats) -> Movement:
@@ -64,13 +64,13 @@ def _movement(samples: bytes) -> Movement:
     if drift_explains >= LEAST_EXPLAINED and abs(drifted) >= LEAST_CHANGE:
         return Movement("drift", f"a drift: {_longer(drifted)} at the end than at the beginning", abs(drifted))
     least, most = (float(end) / whole - 1 for end in np.quantile(medians, (0.05, 0.95)))
-    found = f"nine in ten stretches are {100 * least:+.1f} to {100 * most:+.1f} % from their middle"
+    scatter = f"nine in ten stretches are {100 * least:+.1f} to {100 * most:+.1f} % from their middle"
     if most - least < WANDERS:
-        return Movement("level", f"no step and no drift; {found}")
+        return Movement("level", f"no step and no drift; {scatter}")
     if _unlike_neighbours(medians) < NEIGHBOURS_ALIKE:
-        return Movement("wander", f"the level moves to and fro, without one step or drift; {found}", most - least)
+        return Movement("wander", f"the level moves to and fro, without one step or drift; {scatter}", most - least)
     spreads = most - least >= SPREADS
-    uneven = f"the level is {'not one' if spreads else 'uneven'}; {found}"
+    uneven = f"the level is {'not one' if spreads else 'uneven'}; {scatter}"
     return Movement("spread" if spreads else "level", uneven, most - least)
 
 

@@ -75,28 +75,28 @@ def caveats(case: CaseSummary) -> tuple[Caveat, ...]:
     kept = vars(case)
     if CAVEATS not in kept:
         kept[CAVEATS] = _find_caveats(case)
-    found: tuple[Caveat, ...] = kept[CAVEATS]
-    return found
+    case_caveats: tuple[Caveat, ...] = kept[CAVEATS]
+    return case_caveats
 
 
 def _find_caveats(case: CaseSummary) -> tuple[Caveat, ...]:
     if case.latency is None:
         return ()
-    found = [Caveat(UNSTEADY, "not steady", process) for process in _unsteady(case)]
-    found += _movements(case)
+    case_caveats = [Caveat(UNSTEADY, "not steady", process) for process in _unsteady(case)]
+    case_caveats += _movements(case)
     width = interval_width(case.effective_latency)
     if width is not None and width > WIDE_INTERVAL:
-        found.append(Caveat(WIDE, f"its median is known to {significant(100 * width, 2)} % only", None, width))
+        case_caveats.append(Caveat(WIDE, f"its median is known to {significant(100 * width, 2)} % only", None, width))
     if _shorter_end_to_end(case):
-        found.append(Caveat(SHORTER, "shorter with copies than without"))
+        case_caveats.append(Caveat(SHORTER, "shorter with copies than without"))
     if case.speed.end_to_end and case.speed.end_to_end.steady is False:
-        found.append(Caveat(END_TO_END_UNSTEADY, "end-to-end not steady"))
+        case_caveats.append(Caveat(END_TO_END_UNSTEADY, "end-to-end not steady"))
     gpu = case.speed.gpu
     if gpu and gpu.throttled:
-        found.append(Caveat(THROTTLED, "throttled"))
+        case_caveats.append(Caveat(THROTTLED, "throttled"))
     if gpu and gpu.foreign:
-        found.append(Caveat(SHARED, "not alone on the card"))
-    return tuple(found)
+        case_caveats.append(Caveat(SHARED, "not alone on the card"))
+    return tuple(case_caveats)
 
 
 def unreliable(case: CaseSummary) -> bool:
@@ -135,8 +135,8 @@ def has(case: CaseSummary, code: str) -> bool:
 
 def samples_by_process(case: CaseSummary) -> tuple[Floats, ...]:
     """The calls of each process that timed the case, in milliseconds and in the order of time."""
-    found = (positive(each) for each in case.speed.samples_by_process)
-    return tuple(each for each in found if each.size)
+    by_process = (positive(each) for each in case.speed.samples_by_process)
+    return tuple(each for each in by_process if each.size)
 
 
 def interval_width(latency: Latency | None) -> float | None:
@@ -165,14 +165,14 @@ def _unsteady(case: CaseSummary) -> list[int | None]:
 
 def _movements(case: CaseSummary) -> list[Caveat]:
     series = samples_by_process(case)
-    found = []
+    level_caveats = []
     for number, samples_ms in enumerate(series, start=1):
         process = number if len(series) > 1 else None
-        told = movement(samples_ms)
-        if told.kind in MOVEMENTS:
-            found.append(_moved(told, process))
-    if found:
-        return found
+        process_movement = movement(samples_ms)
+        if process_movement.kind in MOVEMENTS:
+            level_caveats.append(_moved(process_movement, process))
+    if level_caveats:
+        return level_caveats
     on_gpu = case.speed.quantity == "device time"
     launches = case.speed.launch.latency_ms if case.speed.launch else None
     iqr = launches.relative_iqr if case.launch_bound and launches else relative_iqr(case)
@@ -181,9 +181,9 @@ def _movements(case: CaseSummary) -> list[Caveat]:
     return []
 
 
-def _moved(told: Movement, process: int | None) -> Caveat:
-    code, words = MOVEMENTS[told.kind]
-    return Caveat(code, words if process is None else f"{words} in process {process}", process, told.share)
+def _moved(process_movement: Movement, process: int | None) -> Caveat:
+    code, words = MOVEMENTS[process_movement.kind]
+    return Caveat(code, words if process is None else f"{words} in process {process}", process, process_movement.share)
 
 
 def _shorter_end_to_end(case: CaseSummary) -> bool:

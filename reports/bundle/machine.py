@@ -32,19 +32,21 @@ def misfits(bundle: Bundle, here: Machine, built_with: Mapping[str, Any]) -> tup
     then = bundle.machine
     if then.device != here.device:
         return (f"the engine is for {_device(then)}, and is to run on {_device(here)}",)
-    found = []
+    differences = []
     if then.device == "cuda":
         if (then.gpu, then.compute_capability) != (here.gpu, here.compute_capability):
-            found.append(f"the engine was built for {_gpu(then)}, and this machine has {_gpu(here)}")
+            differences.append(f"the engine was built for {_gpu(then)}, and this machine has {_gpu(here)}")
         if then.driver != here.driver:
-            found.append(f"it was measured with NVIDIA's driver {then.driver or '?'}, and here is {here.driver or '?'}")
+            differences.append(
+                f"it was measured with NVIDIA's driver {then.driver or '?'}, and here is {here.driver or '?'}"
+            )
     elif (then.cpu, then.cores) != (here.cpu, here.cores):
-        found.append(f"the engine was measured on {_cpu(then)}, and this machine has {_cpu(here)}")
+        differences.append(f"the engine was measured on {_cpu(then)}, and this machine has {_cpu(here)}")
     for name in sorted({*built_with, *bundle.built_with}):
         was, now = bundle.built_with.get(name), built_with.get(name)
         if was != now:
-            found.append(f"it was built with {name} {_value(was)}, and here is {_value(now)}")
-    return tuple(map(_printable, found))
+            differences.append(f"it was built with {name} {_value(was)}, and here is {_value(now)}")
+    return tuple(map(_printable, differences))
 
 
 def _device(machine: Machine) -> str:

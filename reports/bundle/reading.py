@@ -33,8 +33,8 @@ class OpenBundle:
 
     def path(self, role: Role) -> Path | None:
         """Where the first file of that role lies; None where there is none."""
-        found = self.bundle.file(role)
-        return None if found is None else self.folder / found.path
+        file = self.bundle.file(role)
+        return None if file is None else self.folder / file.path
 
     @property
     def engine(self) -> Path:
@@ -108,10 +108,10 @@ def confined(folder: Path, name: str) -> Path:
 def _decode(path: Path) -> Bundle:
     content = path.read_bytes()
     try:
-        found = msgspec.json.decode(content, type=_Head)
-        if found.format != FORMAT:
+        head = msgspec.json.decode(content, type=_Head)
+        if head.format != FORMAT:
             raise ReportError(
-                f"{path}: its format is {found.format}, and this version reads {FORMAT}",
+                f"{path}: its format is {head.format}, and this version reads {FORMAT}",
                 hint="use the version of the benchmark that made it, or ship the run again",
             )
         return msgspec.json.decode(content, type=Bundle)
@@ -145,8 +145,8 @@ def _check(bundle: Bundle, folder: Path) -> None:
 def _unnamed(folder: Path, bundle: Bundle) -> str:
     """The first file of the folder that no name stands for, hidden ones apart; empty where there is none."""
     known = {each.path for each in bundle.files} | {DESCRIPTION, README, SUMS}
-    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir())
-    return next((name for name in found if name not in known and not name.rpartition("/")[2].startswith(".")), "")
+    names = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir())
+    return next((name for name in names if name not in known and not name.rpartition("/")[2].startswith(".")), "")
 
 
 def _apart(paths: Iterable[str]) -> bool:

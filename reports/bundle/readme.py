@@ -112,7 +112,7 @@ def _inputs(bundle: Bundle) -> list[str]:
             "",
         ]
     normalised = f", less {list(interface.mean)}, over {list(interface.std)}" if interface.mean or interface.std else ""
-    told = (
+    description = (
         f"`{interface.input_name}`: FP32 [batch, {shape}], RGB, {RESIZED.get(interface.resize, interface.resize)}, 0..1"
     )
     output = f"`{interface.output_name}`: FP32"
@@ -123,7 +123,7 @@ def _inputs(bundle: Bundle) -> list[str]:
         )
     elif interface.kind == IMAGE_TOWER:
         output += " [batch, D], not normalised"
-    return [f"{told}{normalised}.", f"{output}.", ""]
+    return [f"{description}{normalised}.", f"{output}.", ""]
 
 
 def _bare(bundle: Bundle, path: str) -> list[str]:

@@ -137,11 +137,11 @@ def ids(cases: Iterable[CaseSummary]) -> tuple[str, ...]:
     return tuple(case.id for case in cases)
 
 
-def together(code: Code, level: str, said: Iterable[tuple[CaseSummary, str, Data]]) -> Iterator[Finding]:
+def together(code: Code, level: str, remarks: Iterable[tuple[CaseSummary, str, Data]]) -> Iterator[Finding]:
     """One finding for all cases about which the same is said: (case, sentence, figures)."""
     groups: dict[str, list[tuple[CaseSummary, Data]]] = {}
-    for case, sentence, data in said:
+    for case, sentence, data in remarks:
         groups.setdefault(sentence, []).append((case, data))
-    for sentence, found in groups.items():
-        cases = [case for case, _ in found]
-        yield Finding(code, level, sentence, describe_cases(cases), ids(cases), found[0][1])
+    for sentence, entries in groups.items():
+        cases = [case for case, _ in entries]
+        yield Finding(code, level, sentence, describe_cases(cases), ids(cases), entries[0][1])

@@ -83,14 +83,14 @@ def _towers_speed(seen: Session) -> _Part:
 
 
 def _speed(seen: Session, model: str, precision: str, least: float, most: float) -> _Part:
-    asked = tensorrt_engines.engines(seen, model, precision)
-    timed = tensorrt_engines.largest_batch(case for case in asked if case.speedup)
+    candidates = tensorrt_engines.engines(seen, model, precision)
+    timed = tensorrt_engines.largest_batch(case for case in candidates if case.speedup)
     best = tensorrt_engines.fastest(timed)
     if best is None or best.speedup is None:
-        return _nothing_passes(seen, model, asked, timed)
+        return _nothing_passes(seen, model, candidates, timed)
     verdict, why = _against(best.speedup, least, most, _multiple, BETWEEN_RUNS)
-    said = [why, *tensorrt_engines.judged_on(seen, [best]), *tensorrt_engines.doubts(seen, best)]
-    return _Part(verdict, tensorrt_engines.speed_words(best), " ".join(said), model)
+    reasons = [why, *tensorrt_engines.judged_on(seen, [best]), *tensorrt_engines.doubts(seen, best)]
+    return _Part(verdict, tensorrt_engines.speed_words(best), " ".join(reasons), model)
 
 
 def _pipeline(seen: Session) -> _Part:
@@ -103,11 +103,11 @@ def _pipeline(seen: Session) -> _Part:
     before_ms: list[Latency] = []
     after_ms: list[Latency] = []
     for tower in sorted(TOWERS, key=lambda tower: bool(timed[tower])):
-        there = [case for case in timed[tower] if case.batch == max(batches, default=0)]
-        best = tensorrt_engines.fastest(there)
+        candidates = [case for case in timed[tower] if case.batch == max(batches, default=0)]
+        best = tensorrt_engines.fastest(candidates)
         baseline = best and reference_case(best, seen.cases, BASELINE_BACKEND)
         if best is None or best.effective_latency is None or baseline is None or baseline.effective_latency is None:
-            return _nothing_passes(seen, tower, tensorrt_engines.engines(seen, tower), there)
+            return _nothing_passes(seen, tower, tensorrt_engines.engines(seen, tower), candidates)
         chosen.append(best)
         before_ms.append(baseline.effective_latency)
         after_ms.append(best.effective_latency)
@@ -118,13 +118,13 @@ def _pipeline(seen: Session) -> _Part:
     verdict, why = _against(ratio, 2, 3, _multiple, BETWEEN_RUNS)
     used = join_words(f"{model_name(case.model)} · {case.name}" for case in chosen)
     sums = f"{significant(before.p50_ms)} ms became {significant(after.p50_ms)} ms"
-    found = (
+    measured = (
         f"{used} · batch {max(batches)}: {tensorrt_engines.beside(times(ratio.value), times_interval(ratio))}, {sums}."
     )
     of = "Sums of the towers' medians; reading images and splitting text into tokens are not in them."
     contended = [doubt for case in chosen for doubt in tensorrt_engines.doubts(seen, case)]
     return _Part(
-        verdict, found, " ".join(dict.fromkeys([why, of, *tensorrt_engines.judged_on(seen, chosen), *contended]))
+        verdict, measured, " ".join(dict.fromkeys([why, of, *tensorrt_engines.judged_on(seen, chosen), *contended]))
     )
 
 
@@ -133,25 +133,25 @@ def _accuracy(precision: str, least: float, most: float, rule: str) -> Callable[
         models = dict.fromkeys(case.model for case in tensorrt_engines.engines(seen, precision=precision))
         parts = [_kept(seen, model, precision, least, most) for model in models]
         judged = [part for part in parts if part.verdict != NOT_MEASURED]
-        told = _together(judged or parts)
+        combined = _together(judged or parts)
         unknown = [model_name(part.model) for part in parts if judged and part not in judged]
-        said = [told.why, rule if judged else "", f"Not judged: {join_words(unknown)}." if unknown else ""]
-        return _Part(told.verdict, told.found, " ".join(filter(None, said)))
+        reasons = [combined.why, rule if judged else "", f"Not judged: {join_words(unknown)}." if unknown else ""]
+        return _Part(combined.verdict, combined.found, " ".join(filter(None, reasons)))
 
     return judge
 
 
 def _kept(seen: Session, model: str, precision: str, least: float, most: float) -> _Part:
     """Of the engine that the promise of speed takes; where none passes its gate, of the one that keeps most."""
-    asked = tensorrt_engines.engines(seen, model, precision)
+    candidates = tensorrt_engines.engines(seen, model, precision)
     judged = tensorrt_engines.largest_batch(
-        case for case in asked if case.gate in ("pass", "fail") and case.consistent and tensorrt_engines.kept(case)
+        case for case in candidates if case.gate in ("pass", "fail") and case.consistent and tensorrt_engines.kept(case)
     )
     best = tensorrt_engines.fastest(judged) or max(
         judged, key=lambda case: ratio.value if (ratio := tensorrt_engines.kept(case)) else 0.0, default=None
     )
     if best is None or best.metric is None or best.metric.ratio is None:
-        return _Part(NOT_MEASURED, "", tensorrt_engines.unsupported_reason(asked), model)
+        return _Part(NOT_MEASURED, "", tensorrt_engines.unsupported_reason(candidates), model)
     ratio = best.metric.ratio
     verdict, why = _against(ratio, least, most, lambda bound: f"{100 * bound:g} %")
     shown = tensorrt_engines.beside(percent(ratio.value, least), percent_interval(ratio))
@@ -160,51 +160,51 @@ def _kept(seen: Session, model: str, precision: str, least: float, most: float) 
 
 
 def _sizes(seen: Session) -> _Part:
-    found = [(size, case) for case in tensorrt_engines.built(seen) if (size := size_ratio(case)) is not None]
-    return _all_within(found, (2, 3), times, _multiple, ("Smaller", "Larger"))
+    ratios = [(size, case) for case in tensorrt_engines.built(seen) if (size := size_ratio(case)) is not None]
+    return _all_within(ratios, (2, 3), times, _multiple, ("Smaller", "Larger"))
 
 
 def _builds(seen: Session) -> _Part:
     everything = [(took, case) for case in tensorrt_engines.built(seen) if (took := case.build.build_seconds)]
     # A builder that finds its tactics timed already has little left to do: the promise is about one that does not.
-    found = [(took, case) for took, case in everything if not case.build.known_timings_bytes]
-    warm = len(everything) - len(found)
-    part = _all_within(found, (30, 60), lambda took: f"{significant(took)} s", _seconds, ("Quicker", "Slower"))
+    first_builds = [(took, case) for took, case in everything if not case.build.known_timings_bytes]
+    warm = len(everything) - len(first_builds)
+    part = _all_within(first_builds, (30, 60), lambda took: f"{significant(took)} s", _seconds, ("Quicker", "Slower"))
     if not everything:
         return part
-    if not found:
+    if not first_builds:
         return _Part(NOT_MEASURED, "", "Every build found tactic timings of earlier builds: none was a first one.")
     level = read_settings(seen.rows[0]).trt_level
-    cached = sum(case.build.cached is True for _, case in found)
-    known = [
+    cached = sum(case.build.cached is True for _, case in first_builds)
+    remarks = [
         f"The builder's level was {level:g}." if level is not None else "",
         f"{cached} came from the cache, with the seconds of when they were built." if cached else "",
         f"Not counted: {warm} that found tactic timings of earlier builds." if warm else "",
         "Export and calibration are not in it; what else ran meanwhile is not recorded.",
     ]
-    return _Part(part.verdict, part.found, " ".join(filter(None, [part.why, *known])))
+    return _Part(part.verdict, part.found, " ".join(filter(None, [part.why, *remarks])))
 
 
 def _all_within(
-    found: Sequence[tuple[float, CaseSummary]],
+    figures: Sequence[tuple[float, CaseSummary]],
     promised: tuple[float, float],
     shown: Callable[[float], str],
     bound: Callable[[float], str],
     words: tuple[str, str],
 ) -> _Part:
     """A promise about every engine: it holds where none is above the range. These figures have no interval."""
-    if not found:
+    if not figures:
         return _Part(NOT_MEASURED, "", "This run built no TensorRT engine.")
     least, most = promised
-    ends = [choose(found, key=lambda one: one[0]) for choose in (min, max)]
-    said = dict.fromkeys(f"{shown(value)} ({tensorrt_engines.engine_words(case)})" for value, case in ends)
-    below, above = sum(value < least for value, _ in found), sum(value > most for value, _ in found)
+    ends = [choose(figures, key=lambda one: one[0]) for choose in (min, max)]
+    extremes = dict.fromkeys(f"{shown(value)} ({tensorrt_engines.engine_words(case)})" for value, case in ends)
+    below, above = sum(value < least for value, _ in figures), sum(value > most for value, _ in figures)
     why = [
-        f"{words[1]} than claimed (above {bound(most)}): {above} of {len(found)}." if above else "",
-        f"{words[0]} than claimed (below {bound(least)}): {below} of {len(found)}." if below else "",
+        f"{words[1]} than claimed (above {bound(most)}): {above} of {len(figures)}." if above else "",
+        f"{words[0]} than claimed (below {bound(least)}): {below} of {len(figures)}." if below else "",
     ]
-    within = f"{len(found)} of {len(found)} are between {bound(least)} and {bound(most)}."
-    return _Part(NOT_HELD if above else HELD, f"{' to '.join(said)}.", " ".join(filter(None, why)) or within)
+    within = f"{len(figures)} of {len(figures)} are between {bound(least)} and {bound(most)}."
+    return _Part(NOT_HELD if above else HELD, f"{' to '.join(extremes)}.", " ".join(filter(None, why)) or within)
 
 
 def _against(
@@ -223,7 +223,9 @@ def _against(
     return UNCLEAR, f"The interval reaches across {bound(least)}."
 
 
-def _nothing_passes(seen: Session, model: str, asked: Sequence[CaseSummary], timed: Sequence[CaseSummary]) -> _Part:
+def _nothing_passes(
+    seen: Session, model: str, candidates: Sequence[CaseSummary], timed: Sequence[CaseSummary]
+) -> _Part:
     """An engine that is fast and sees other things breaks a promise; one of which that is not known does not."""
     if timed and all(case.gate == "fail" and case.consistent for case in timed):
         best = max(timed, key=tensorrt_engines.speedup)
@@ -233,7 +235,7 @@ def _nothing_passes(seen: Session, model: str, asked: Sequence[CaseSummary], tim
         NOT_MEASURED,
         "",
         tensorrt_engines.unsupported_reason(
-            [case for case in asked if not (tensorrt_engines.passes(case) and case.speedup)]
+            [case for case in candidates if not (tensorrt_engines.passes(case) and case.speedup)]
         ),
         model,
     )

@@ -14,14 +14,16 @@ LABELS_UNUSED = "zero-shot top-1 not judged"
 def departures(seen: Session) -> Iterator[Finding]:
     """One finding for what changes a score, one for what was only read otherwise."""
     notices = read_notices(seen.rows[0]["suite"])
-    for code, level, changes, said in (
+    for code, level, changes, introduction in (
         (Code.DATA_CHANGES_SCORE, "warn", True, "The data is not all as it should be, which changes what is scored"),
         (Code.DATA_READ_OTHERWISE, "info", False, "The data was read otherwise than it is written"),
     ):
-        told = [notice for notice in notices if notice.changes_score is changes]
-        if told:
-            counts: Data = {notice.code: notice.count for notice in told}
-            yield Finding(code, level, f"{said}: {'; '.join(notice.sentence for notice in told)}.", data=counts)
+        departing = [notice for notice in notices if notice.changes_score is changes]
+        if departing:
+            counts: Data = {notice.code: notice.count for notice in departing}
+            yield Finding(
+                code, level, f"{introduction}: {'; '.join(notice.sentence for notice in departing)}.", data=counts
+            )
 
 
 def implausible(case: CaseSummary) -> str:
@@ -31,17 +33,17 @@ def implausible(case: CaseSummary) -> str:
 
 def implausible_baseline(seen: Session) -> Iterator[Finding]:
     """A baseline that finds next to nothing: whatever agrees with it proves nothing."""
-    said: list[tuple[CaseSummary, str, Data]] = [
+    remarks: list[tuple[CaseSummary, str, Data]] = [
         (case, f"{reason}.", {}) for case in seen.cases if (reason := implausible(case))
     ]
-    yield from together(Code.BASELINE_IMPLAUSIBLE, "fail", said)
+    yield from together(Code.BASELINE_IMPLAUSIBLE, "fail", remarks)
 
 
 def labels_unused(seen: Session) -> Iterator[Finding]:
     """Zero-shot answers that were held against the baseline's alone, as the baseline has none right."""
-    said: list[tuple[CaseSummary, str, Data]] = [
+    remarks: list[tuple[CaseSummary, str, Data]] = [
         (case, f"judged by agreement alone: {reason}, which leaves no share to keep.", {})
         for case in seen.cases
         if (reason := case.result(AccuracyResult).details.get(LABELS_UNUSED))
     ]
-    yield from together(Code.ACCURACY_LABELS_UNUSED, "warn", said)
+    yield from together(Code.ACCURACY_LABELS_UNUSED, "warn", remarks)

@@ -31,8 +31,8 @@ def throttled(seen: Session) -> Iterator[Finding]:
             lasting.append((case, f"{by}: it can be faster than these times.", {"repeats": card.repeats}))
         elif card.repeats:
             repeats = pluralize(card.repeats, "repeat")
-            told = f"the card was throttled at first; what counts is the measurement after {repeats}."
-            passing.append((case, told, {"repeats": card.repeats}))
+            sentence = f"the card was throttled at first; what counts is the measurement after {repeats}."
+            passing.append((case, sentence, {"repeats": card.repeats}))
     yield from together(Code.GPU_THROTTLED, "warn", lasting)
     yield from together(Code.GPU_THROTTLED_AT_FIRST, "info", passing)
 
@@ -43,13 +43,13 @@ def shared(seen: Session) -> Iterator[Finding]:
     if not cases:
         return
     # Behind the colon stand the numbers of the processes and their memory, which differ from case to case.
-    said = dict.fromkeys(gpu_figures(case).foreign.partition(":")[0][:120].strip() for case in cases)
+    other_processes = dict.fromkeys(gpu_figures(case).foreign.partition(":")[0][:120].strip() for case in cases)
     timed = sum(case.latency is not None for case in seen.cases)
     which, where = (
         (f"all {len(cases)}", "") if len(cases) == timed else (f"{len(cases)} of {timed}", describe_cases(cases))
     )
     rough = "take their times, memory and energy as rough" + (f": {where}" if where else "")
-    sentence = f"Not alone on the card in {which} timings ({join_words(said, most=3)}), {rough}."
+    sentence = f"Not alone on the card in {which} timings ({join_words(other_processes, most=3)}), {rough}."
     yield Finding(Code.GPU_SHARED, "warn", sentence, cases=ids(cases), data={"count": len(cases), "of": timed})
 
 
@@ -65,8 +65,8 @@ def unhindered(seen: Session) -> Iterator[Finding]:
     of_maximum = f" ({_span(shares)}\u202f% of its maximum)" if shares else ""
     hottest = max((card.temperature_max_c for card in watched if card.temperature_max_c is not None), default=None)
     at_most = "" if hottest is None else f", at most {hottest:.0f} °C"
-    told = f"{clocks} MHz{of_maximum}{at_most}"
-    sentence = f"No throttling and no other process was seen on the card in {where} timings: {told}."
+    clocks_text = f"{clocks} MHz{of_maximum}{at_most}"
+    sentence = f"No throttling and no other process was seen on the card in {where} timings: {clocks_text}."
     counts: Data = {"count": len(watched), "of": len(timed), "temperature_max_c": hottest}
     yield Finding(Code.GPU_UNDISTURBED, "info", sentence, data=counts)
 

@@ -160,60 +160,66 @@ TITLES: Mapping[Code, tuple[str, str]] = {
 }  # fmt: skip
 
 
-def broken(found: Sequence[Finding], cases: Sequence[CaseSummary], since: Mapping[str, str]) -> list[Broken]:
-    """What broke, in the order of `found` (`reports.findings.run.find`).
+def broken(findings: Sequence[Finding], cases: Sequence[CaseSummary], since: Mapping[str, str]) -> list[Broken]:
+    """What broke, in the order of `findings` (`reports.findings.run.find`).
 
     `since` says of a case's id when it was last well, as far as a history knows. What the history says of a case that
     crashed is left to the crash itself, so that no case is told twice.
     """
     crashed = {case.id for case in cases if case.status == "error"}
-    told: list[Broken] = []
-    for finding in found:
+    entries: list[Broken] = []
+    for finding in findings:
         past = finding.code == Code.HISTORY
         if finding.level != "fail" or (past and finding.cases and crashed.issuperset(finding.cases)):
             continue
         last = {} if past else dict.fromkeys(since[case] for case in finding.cases if case in since)
-        said, advice, why = finding.sentence.partition(UNDECIDED)
+        what_happened, advice, why = finding.sentence.partition(UNDECIDED)
         mend = Mend(f"{advice.strip()}{why}") if advice else MEND.get(finding.code, MEND_RUN)
         # Cases that were last well on different days have no one answer.
         well = next(iter(last)) if len(last) == 1 else ""
         if past:
             # What changed since when is told where every line tells it.
-            said, began, well = said.partition(SINCE)
+            what_happened, began, well = what_happened.partition(SINCE)
             well = f"{began.strip()} {well}".strip().rstrip(".")
         same = (
-            at for at, each in enumerate(told) if past and (each.code, each.case_ids) == (finding.code, finding.cases)
+            at
+            for at, each in enumerate(entries)
+            if past and (each.code, each.case_ids) == (finding.code, finding.cases)
         )
         if (at := next(same, None)) is not None:
             # One case that became worse in several figures is one thing that broke.
-            before = told[at]
-            said = f"{before.found} and {said}" if before.since == well else f"{stopped(before.found)[:-1]}; {said}"
-            told[at] = replace(before, found=said, since=before.since if before.since == well else "")
+            before = entries[at]
+            what_happened = (
+                f"{before.found} and {what_happened}"
+                if before.since == well
+                else f"{stopped(before.found)[:-1]}; {what_happened}"
+            )
+            entries[at] = replace(before, found=what_happened, since=before.since if before.since == well else "")
             continue
-        told.append(Broken(finding.code, finding.where, said, well, mend, finding.cases))
-    return told
+        entries.append(Broken(finding.code, finding.where, what_happened, well, mend, finding.cases))
+    return entries
 
 
-def doubts(found: Sequence[Finding]) -> list[Doubts]:
+def doubts(findings: Sequence[Finding]) -> list[Doubts]:
     """Everything else that was found, by its kind in the order of `TITLES`, with how often."""
     by_code: dict[Code, list[Finding]] = {}
-    for finding in found:
+    for finding in findings:
         if finding.level != "fail":
             by_code.setdefault(finding.code, []).append(finding)
     order = [*TITLES, *(code for code in by_code if code not in TITLES)]
     return [_doubts(code, by_code[code]) for code in order if code in by_code]
 
 
-def doubts_line(told: Sequence[Doubts], most: int = 4) -> str:
+def doubts_line(kinds: Sequence[Doubts], most: int = 4) -> str:
     """The kinds of doubt in a line: `12 timings moved or spread; 31 accuracies not certain; 4 notes`."""
-    grave = [each for each in told if each.level == "warn"][:most]
-    left = sum(each not in grave for each in told)
+    grave = [each for each in kinds if each.level == "warn"][:most]
+    left = sum(each not in grave for each in kinds)
     shown = [each.title for each in grave] + ([pluralize(left, "note")] if left else [])
     return "; ".join(shown)
 
 
 def quietness(
-    found: Sequence[Finding], cases: Sequence[CaseSummary], pipelines: Sequence[PipelineSummary] = ()
+    findings: Sequence[Finding], cases: Sequence[CaseSummary], pipelines: Sequence[PipelineSummary] = ()
 ) -> Quietness | None:
     """Whether the machine was quiet while it was timed; None where nothing was timed.
 
@@ -221,15 +227,17 @@ def quietness(
     timings themselves tell.
     """
     timed = [case for case in cases if case.latency is not None]
-    codes = {finding.code for finding in found}
+    codes = {finding.code for finding in findings}
     if not timed:
         rates = [each.speed for each in pipelines if each.speed is not None]
-        said = f"not watched while pipelines were timed; {sum(map(rough, rates))} of {len(rates)} throughputs are rough"
-        return Quietness(NOT_WATCHED, said) if rates else None
+        answer = (
+            f"not watched while pipelines were timed; {sum(map(rough, rates))} of {len(rates)} throughputs are rough"
+        )
+        return Quietness(NOT_WATCHED, answer) if rates else None
     if codes & {Code.GPU_SHARED, Code.GPU_THROTTLED}:
         return Quietness(BUSY, f"no: {sum(map(gpu_contended, timed))} of {len(timed)} timings were disturbed")
-    if again := [finding for finding in found if finding.code == Code.GPU_THROTTLED_AT_FIRST]:
-        count = sum(len(finding.cases) for finding in again)
+    if measured_again := [finding for finding in findings if finding.code == Code.GPU_THROTTLED_AT_FIRST]:
+        count = sum(len(finding.cases) for finding in measured_again)
         return Quietness(QUIET, f"yes: {pluralize(count, 'throttled timing')} measured again")
     if Code.GPU_UNDISTURBED in codes:
         return Quietness(QUIET, "yes: no throttling and no other process was seen on the GPU")

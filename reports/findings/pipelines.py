@@ -23,33 +23,35 @@ def broken(seen: Session) -> Iterator[Finding]:
             for stage, ended in each.outcomes.items():
                 if ended != outcome:
                     continue
-                said = _kept(each) if stage == "accuracy" and outcome == "failed" else ""
-                said = (
-                    said
+                sentence = _kept(each) if stage == "accuracy" and outcome == "failed" else ""
+                sentence = (
+                    sentence
                     or f"the {stage} stage {words}: {plain_reason(each.reasons.get(stage, 'no reason was recorded'))}"
                 )
-                yield Finding(code, "fail", said, _where(each), data={"id": each.name.id, "stage": stage}, place=PLACE)
+                yield Finding(
+                    code, "fail", sentence, _where(each), data={"id": each.name.id, "stage": stage}, place=PLACE
+                )
 
 
 def doubts(seen: Session) -> Iterator[Finding]:
     """Throughputs that are not steady, accuracies that more photos would decide, and what was not judged or run."""
     for each in seen.pipelines:
-        known = {"id": each.name.id}
+        data = {"id": each.name.id}
         speed = each.speed
         if speed is not None and rough(speed):
-            how = "did not become steady" if speed.steady is False else "is not known well"
+            steadiness = "did not become steady" if speed.steady is False else "is not known well"
             between = f" ({significant(speed.low)}–{significant(speed.high)})" if speed.low and speed.high else ""
-            said = f"its throughput {how}: {significant(speed.photos_per_second)} photos a second{between}."
-            yield Finding(Code.PIPELINE_UNSTEADY, "warn", said, _where(each), data=known, place=PLACE)
+            sentence = f"its throughput {steadiness}: {significant(speed.photos_per_second)} photos a second{between}."
+            yield Finding(Code.PIPELINE_UNSTEADY, "warn", sentence, _where(each), data=data, place=PLACE)
         if accuracy_mark(each) == LIKELY:
-            said = f"passes, and may not on other photos: {_kept(each)}"
-            yield Finding(Code.PIPELINE_UNCERTAIN, "warn", said, _where(each), data=known, place=PLACE)
+            sentence = f"passes, and may not on other photos: {_kept(each)}"
+            yield Finding(Code.PIPELINE_UNCERTAIN, "warn", sentence, _where(each), data=data, place=PLACE)
         if speed is not None and each.accuracy is None and not each.failed and not each.name.baseline:
-            said = "its answers were not compared with those of the baseline pipeline."
-            yield Finding(Code.PIPELINE_NOT_JUDGED, "info", said, _where(each), data=known, place=PLACE)
+            sentence = "its answers were not compared with those of the baseline pipeline."
+            yield Finding(Code.PIPELINE_NOT_JUDGED, "info", sentence, _where(each), data=data, place=PLACE)
         if not each.attempted:
-            said = f"did not run: {first_line(next(iter(each.reasons.values()), 'no reason was recorded'))}"
-            yield Finding(Code.PIPELINE_NOT_RUN, "info", said, _where(each), data=known, place=PLACE)
+            sentence = f"did not run: {first_line(next(iter(each.reasons.values()), 'no reason was recorded'))}"
+            yield Finding(Code.PIPELINE_NOT_RUN, "info", sentence, _where(each), data=data, place=PLACE)
 
 
 def nothing_failed(seen: Session) -> str:

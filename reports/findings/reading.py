@@ -66,7 +66,7 @@ def read(rows: Sequence[Row], since: Sequence[Regression] = (), history: pd.Data
     seen = Session.of(rows)
     session, cases, least = seen.rows, seen.cases, seen.least
     choices = choose(cases, least)
-    found = check(seen, history_findings(since, cases))
+    findings = check(seen, history_findings(since, cases))
     crashed = {case.id for case in cases if case.status == "error"}
     worse = len({one.case for one in since if one.level == "fail"} - crashed)
     finished = any(row["kind"] == "end" for row in session)
@@ -79,7 +79,7 @@ def read(rows: Sequence[Row], since: Sequence[Regression] = (), history: pd.Data
         choices=tuple(choices),
         answers=tuple(model_answers(cases, choices, least)),
         status=status(cases, least, worse, finished, seen.pipelines, seen.serving),
-        broken=tuple(broken(found, cases, well)),
-        doubts=tuple(doubts(found)),
-        found=tuple(found),
+        broken=tuple(broken(findings, cases, well)),
+        doubts=tuple(doubts(findings)),
+        found=tuple(findings),
     )

@@ -42,12 +42,12 @@ def find(rows: Sequence[Row], also: Sequence[Finding] = ()) -> list[Finding]:
 
 def check(seen: Session, also: Sequence[Finding] = ()) -> list[Finding]:
     """The same of a session that is summarized already."""
-    found = [finding for each in CHECKS for finding in each(seen)]
-    if not any(finding.level == "fail" for finding in found):
+    findings = [finding for each in CHECKS for finding in each(seen)]
+    if not any(finding.level == "fail" for finding in findings):
         worse = any(finding.level == "fail" for finding in also)
-        found += _nothing_failed(seen, "Nothing failed in this run by itself." if worse else "Nothing failed.")
-    found += also
-    return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+        findings += _nothing_failed(seen, "Nothing failed in this run by itself." if worse else "Nothing failed.")
+    findings += also
+    return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
 
 
 def _ending(seen: Session) -> Iterator[Finding]:
@@ -89,17 +89,17 @@ def _errors(seen: Session) -> Iterator[Finding]:
     failed: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
         for stage, outcome, reason in case.reasons():
-            told: Data = {"stage": stage, "reason": first_line(reason)}
+            figures: Data = {"stage": stage, "reason": first_line(reason)}
             if outcome == "error":
-                errors.append((case, f"the {stage} crashed: {stopped(plain_reason(reason))}", told))
+                errors.append((case, f"the {stage} crashed: {stopped(plain_reason(reason))}", figures))
             elif outcome == "failed" and stage != "accuracy":
-                failed.append((case, f"the {stage} failed: {stopped(plain_reason(reason))}", told))
+                failed.append((case, f"the {stage} failed: {stopped(plain_reason(reason))}", figures))
     yield from together(Code.STAGE_ERROR, "fail", errors)
     yield from together(Code.STAGE_FAILED, "fail", failed)
 
 
 def _gate_failures(seen: Session) -> Iterator[Finding]:
-    said: list[tuple[CaseSummary, str, Data]] = []
+    remarks: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
         if case.gate != "fail" or data.implausible(case):
             continue
@@ -110,55 +110,57 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
         elif ratio.high is not None and ratio.high >= seen.least:
             text += " The interval reaches the gate: more evaluation images would decide."
         figures = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high} if ratio else {}
-        said.append((case, text, {**figures, "least": seen.least}))
-    yield from together(Code.GATE_FAILED, "fail", said)
+        remarks.append((case, text, {**figures, "least": seen.least}))
+    yield from together(Code.GATE_FAILED, "fail", remarks)
 
 
 def _known_faults(seen: Session) -> Iterator[Finding]:
     """What is known to spoil cases that went wrong, with these packages: no excuse, but where to look."""
-    said: list[tuple[CaseSummary, str, Data]] = []
+    remarks: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
         fault = known_fault(seen.rows[0], vars(case))
         if fault and case.status in ("failed", "error"):
-            said.append((case, f"{fault}.", {}))
-    yield from together(Code.ENGINE_KNOWN_FAULT, "warn", said)
+            remarks.append((case, f"{fault}.", {}))
+    yield from together(Code.ENGINE_KNOWN_FAULT, "warn", remarks)
 
 
 def _problems(seen: Session) -> Iterator[Finding]:
-    said: list[tuple[CaseSummary, str, Data]] = [(case, each, {}) for case in seen.cases for each in case.problems]
-    yield from together(Code.RECORD_INCONSISTENT, "fail", said)
+    remarks: list[tuple[CaseSummary, str, Data]] = [(case, each, {}) for case in seen.cases for each in case.problems]
+    yield from together(Code.RECORD_INCONSISTENT, "fail", remarks)
 
 
 def _damaged(seen: Session) -> Iterator[Finding]:
     """Values of the record that the reader had to leave out, each with where it stands and why."""
-    said: list[tuple[CaseSummary, str, Data]] = []
+    remarks: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
-        told = [f"{stage} {each}" for stage, answer in case.answers.items() for each in answer.dropped]
-        if told:
-            what = pluralize(len(told), "value")
-            are = "is" if len(told) == 1 else "are"
-            sentence = f"{what} of its record cannot be read and {are} left out: {join_words(told, most=3)}."
-            said.append((case, sentence, {"count": len(told)}))
-    yield from together(Code.RECORD_DAMAGED, "warn", said)
+        dropped = [f"{stage} {each}" for stage, answer in case.answers.items() for each in answer.dropped]
+        if dropped:
+            what = pluralize(len(dropped), "value")
+            are = "is" if len(dropped) == 1 else "are"
+            sentence = f"{what} of its record cannot be read and {are} left out: {join_words(dropped, most=3)}."
+            remarks.append((case, sentence, {"count": len(dropped)}))
+    yield from together(Code.RECORD_DAMAGED, "warn", remarks)
 
 
 def _silent_fp32(seen: Session) -> Iterator[Finding]:
     """An engine whose layers or notes say that it computes in FP32 although less was asked for."""
-    said: list[tuple[CaseSummary, str, Data]] = []
+    remarks: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
         if case.precision == BASELINE_PRECISION or "build" in case.failed_stages:  # then it was said as a failure
             continue
         layers = case.build.layers
-        told = [note for note in case.build.notes if COMPUTES_IN_FP32.search(note)]
+        notes = [note for note in case.build.notes if COMPUTES_IN_FP32.search(note)]
         asked = case.precision.upper()
         # "fp16 or int8": the engine may be either.
         computing = any(count for precision, count in layers.items() if case.precision in precision.split(" or "))
-        if told:
+        if notes:
             how = "only partly" if computing else "not really"
-            said.append((case, f"{how} {asked}: {first_line(told[0])}", {"asked": asked}))
+            remarks.append((case, f"{how} {asked}: {first_line(notes[0])}", {"asked": asked}))
         elif layers and not computing:
-            said.append((case, f"not really {asked}: its layers compute in {layers_text(layers)}.", {"asked": asked}))
-    yield from together(Code.PRECISION_NOT_AS_ASKED, "warn", said)
+            remarks.append(
+                (case, f"not really {asked}: its layers compute in {layers_text(layers)}.", {"asked": asked})
+            )
+    yield from together(Code.PRECISION_NOT_AS_ASKED, "warn", remarks)
 
 
 def _not_certain(seen: Session) -> Iterator[Finding]:
@@ -179,20 +181,22 @@ def _not_certain(seen: Session) -> Iterator[Finding]:
             )
     if by_images:
         least = gate_percent(seen.least)
-        said = "; ".join(f"{join_words(cases)} on {pluralize(images, 'image')}" for images, cases in by_images.items())
+        uncertain_cases = "; ".join(
+            f"{join_words(cases)} on {pluralize(images, 'image')}" for images, cases in by_images.items()
+        )
         others = " The other engines that pass are certain on the same images." if rest else ""
-        sentence = f"Not certain to keep {least} (the interval reaches below it): {said}.{others}"
+        sentence = f"Not certain to keep {least} (the interval reaches below it): {uncertain_cases}.{others}"
         counts: Data = {"count": len(every_uncertain), "least": seen.least}
         yield Finding(Code.ACCURACY_UNCERTAIN, "warn", sentence, cases=ids(every_uncertain), data=counts)
 
 
 def _not_judged(seen: Session) -> Iterator[Finding]:
-    said: list[tuple[CaseSummary, str, Data]] = []
+    remarks: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
         if case.gate == "not judged" and not case.problems:
             reason = case.answers["accuracy"].reason or "accuracy was not judged"
-            said.append((case, first_line(reason), {}))
-    yield from together(Code.ACCURACY_NOT_JUDGED, "info", said)
+            remarks.append((case, first_line(reason), {}))
+    yield from together(Code.ACCURACY_NOT_JUDGED, "info", remarks)
 
 
 def _did_not_run(seen: Session) -> Iterator[Finding]:
@@ -204,8 +208,8 @@ def _did_not_run(seen: Session) -> Iterator[Finding]:
     if reasons:
         idle = [case for case in seen.cases if not case.attempted]
         frequent = sorted(reasons, key=lambda reason: -reasons[reason])
-        said = join_words((f"{reasons[reason]} ({reason})" for reason in frequent), most=5)
-        sentence = f"{pluralize(len(idle), 'case')} did not run: {said}."
+        by_reason = join_words((f"{reasons[reason]} ({reason})" for reason in frequent), most=5)
+        sentence = f"{pluralize(len(idle), 'case')} did not run: {by_reason}."
         counts: Data = {"count": len(idle)}
         yield Finding(Code.MATRIX_NOT_RUN, "info", sentence, cases=ids(idle), data=counts, place="unanswered")
 
@@ -213,16 +217,18 @@ def _did_not_run(seen: Session) -> Iterator[Finding]:
 def _nothing_failed(seen: Session, nothing: str) -> Iterator[Finding]:
     """The one good line, or why there is none. Only asked when no check found a failure."""
     tried = any(each.attempted for each in seen.pipelines) or any(each.attempted for each in seen.serving)
-    said = pipeline_findings.nothing_failed(seen)
+    about_pipelines = pipeline_findings.nothing_failed(seen)
     if not tried and not any(case.attempted for case in seen.cases):
         yield Finding(Code.RUN_NOTHING_MEASURED, "warn", "Nothing was measured in this run.")
     elif passed := [case for case in seen.cases if case.gate == "pass"]:
         kept = f"at least {gate_percent(seen.least)} of the FP32 baseline's accuracy"
         which = "The one judged case keeps" if len(passed) == 1 else f"All {len(passed)} judged cases keep"
         judged: Data = {"judged": len(passed), "least": seen.least}
-        yield Finding(Code.RUN_NOTHING_FAILED, "ok", f"{nothing} {which} {kept}. {said}".rstrip(), data=judged)
+        yield Finding(
+            Code.RUN_NOTHING_FAILED, "ok", f"{nothing} {which} {kept}. {about_pipelines}".rstrip(), data=judged
+        )
     else:
-        sentence = f"{nothing} {said or 'Accuracy was not judged in this run.'}"
+        sentence = f"{nothing} {about_pipelines or 'Accuracy was not judged in this run.'}"
         yield Finding(Code.RUN_NOTHING_FAILED, "ok", sentence, data={"judged": 0})
 
 

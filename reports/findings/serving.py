@@ -18,9 +18,9 @@ def broken(seen: Session) -> Iterator[Finding]:
         for each in seen.serving:
             for stage, ended in each.outcomes.items():
                 if ended == outcome:
-                    said = f"the {stage} stage {words}: {_reason(each, stage)}"
+                    sentence = f"the {stage} stage {words}: {_reason(each, stage)}"
                     known = {"id": each.name.id, "stage": stage}
-                    yield Finding(code, "fail", said, f"served, {each.name.id}", data=known, place=PLACE)
+                    yield Finding(code, "fail", sentence, f"served, {each.name.id}", data=known, place=PLACE)
 
 
 def doubts(seen: Session) -> Iterator[Finding]:
@@ -29,9 +29,11 @@ def doubts(seen: Session) -> Iterator[Finding]:
         for stage, ended in each.outcomes.items():
             if ended == "skipped":
                 what = "was not measured" if stage == "matrix" else f"{stage} was not measured"
-                said = f"{what}: {_reason(each, stage)}"
+                sentence = f"{what}: {_reason(each, stage)}"
                 known = {"id": each.name.id}
-                yield Finding(Code.SERVING_NOT_RUN, "info", said, f"served, {each.name.id}", data=known, place=PLACE)
+                yield Finding(
+                    Code.SERVING_NOT_RUN, "info", sentence, f"served, {each.name.id}", data=known, place=PLACE
+                )
 
 
 def _reason(each: ServingSummary, stage: str) -> str:

@@ -28,11 +28,11 @@ def engines(seen: Session, model: str = "", precision: str = "") -> list[CaseSum
 
 def built(seen: Session) -> list[CaseSummary]:
     """One case for each engine that was built: several batches, or one with a CUDA graph, may share a file."""
-    found: dict[str, CaseSummary] = {}
+    by_engine: dict[str, CaseSummary] = {}
     for case in engines(seen):
         if case.build != BuildResult() and "build" not in case.failed_stages:
-            found.setdefault(case.build.engine_sha256 or case.id, case)
-    return list(found.values())
+            by_engine.setdefault(case.build.engine_sha256 or case.id, case)
+    return list(by_engine.values())
 
 
 def largest_batch(cases: Iterable[CaseSummary]) -> list[CaseSummary]:
@@ -65,12 +65,12 @@ def kept(case: CaseSummary) -> Ratio | None:
 def doubts(seen: Session, case: CaseSummary) -> list[str]:
     """Sentences on what disturbed its timing, or the baseline's."""
     pair = [each for each in (case, reference_case(case, seen.cases, BASELINE_BACKEND)) if each]
-    said = []
+    sentences = []
     if any(unreliable(each) for each in pair):
-        said.append("Its timing or the baseline's was not steady: take it as rough.")
+        sentences.append("Its timing or the baseline's was not steady: take it as rough.")
     if any(gpu_contended(each) for each in pair):
-        said.append("The card was throttled or not its own meanwhile, or while the baseline was timed.")
-    return said
+        sentences.append("The card was throttled or not its own meanwhile, or while the baseline was timed.")
+    return sentences
 
 
 def judged_on(seen: Session, cases: Iterable[CaseSummary]) -> list[str]:
@@ -94,19 +94,19 @@ def beside(figure: str, interval: str) -> str:
     return f"{figure} ({interval})" if interval else figure
 
 
-def unsupported_reason(asked: Sequence[CaseSummary]) -> str:
+def unsupported_reason(cases: Sequence[CaseSummary]) -> str:
     """Why none of these gave the figure that was looked for, as a sentence."""
-    if not asked:
+    if not cases:
         return "No TensorRT engine of it was asked for."
-    ran = [case for case in asked if case.attempted]
+    ran = [case for case in cases if case.attempted]
     if not ran:
         return "Its TensorRT engines did not run; each stands with its reason among the cases that did not."
     return f"{join_words(dict.fromkeys(f'{backend_name(case.backend)}: {_reason(case)}' for case in ran), most=2)}."
 
 
 def _reason(case: CaseSummary) -> str:
-    said = [*case.problems, *(first_line(reason, 160) for _, _, reason in case.reasons())]
+    reasons = [*case.problems, *(first_line(reason, 160) for _, _, reason in case.reasons())]
     if case.latency and not case.speedup:
-        said.append(f"{BASELINE} was not timed beside it")
-    said.append("its accuracy was not judged" if case.latency else "it was not timed")
-    return said[0].rstrip(".")
+        reasons.append(f"{BASELINE} was not timed beside it")
+    reasons.append("its accuracy was not judged" if case.latency else "it was not timed")
+    return reasons[0].rstrip(".")

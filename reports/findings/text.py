@@ -10,7 +10,7 @@ CHARACTERS = 320
 def as_lines(reading: Reading, most: int = MOST_LINES) -> list[str]:
     """At most `most` lines, the answers first; of what does not fit it says how much more there is in the report."""
     status = reading.status
-    told = "; ".join(status.words) or status.all_well
+    summary = "; ".join(status.words) or status.all_well
     doubts = reading.doubts_line
     last = [f"Not certain: {doubts}."] if doubts else []
     # The status is a line of its own, between the answers and what broke.
@@ -19,7 +19,7 @@ def as_lines(reading: Reading, most: int = MOST_LINES) -> list[str]:
     # At least a line for what broke, if anything did: an answer too many is in the report.
     kept = _cut(answers, room - min(len(reading.broken), 1), "answer", "answers")
     broke = _cut([f"Broken: {each.line}" for each in reading.broken], room - len(kept), "failure", "failures")
-    return [_clipped(line) for line in (*kept, f"{told}.", *broke, *last)]
+    return [_clipped(line) for line in (*kept, f"{summary}.", *broke, *last)]
 
 
 def _cut(lines: list[str], most: int, one: str, several: str) -> list[str]:

@@ -51,20 +51,22 @@ def slower(seen: Session) -> Iterator[Finding]:
                 doubt = (against, _figure(case, ratio, uncertain))
         if doubt:
             unclear.setdefault(doubt[0], []).append((case, doubt[1]))
-    for (model, precision, against), found in lost.items():
-        sentence = f"{model_name(model)}: {precision} is slower than {against} on this machine: {_by_engine(found)}."
-        ratios: Data = {case.id: ratio.value for case, ratio in found}
-        yield Finding(Code.PRECISION_SLOWER, "warn", sentence, cases=ids(case for case, _ in found), data=ratios)
+    for (model, precision, against), slower_cases in lost.items():
+        sentence = (
+            f"{model_name(model)}: {precision} is slower than {against} on this machine: {_by_engine(slower_cases)}."
+        )
+        ratios: Data = {case.id: ratio.value for case, ratio in slower_cases}
+        yield Finding(Code.PRECISION_SLOWER, "warn", sentence, cases=ids(case for case, _ in slower_cases), data=ratios)
     for against, figures in unclear.items():
         sentence = f"No clear gain over {against}: {join_words((words for _, words in figures), most=MOST_NAMED)}."
         about = ids(case for case, _ in figures)
         yield Finding(Code.PRECISION_NO_CLEAR_GAIN, "info", sentence, cases=about, data={"against": against})
 
 
-def _by_engine(found: Sequence[tuple[CaseSummary, Ratio]]) -> str:
+def _by_engine(slower_cases: Sequence[tuple[CaseSummary, Ratio]]) -> str:
     """`ONNX Runtime 0.62× and 0.70× (batch 1 and 8)`."""
     engines: dict[str, list[tuple[str, int]]] = {}
-    for case, ratio in found:
+    for case, ratio in slower_cases:
         engines.setdefault(backend_name(case.backend), []).append((times(ratio.value), case.batch))
     return join_words(
         f"{engine} {join_words(ratio for ratio, _ in each)} (batch {join_words(batch for _, batch in each)})"
@@ -76,51 +78,55 @@ def _figure(case: CaseSummary, ratio: Ratio, uncertain: bool) -> str:
     """`CLIP image · torch.compile FP16 · batch 8: 1.02× (1.00–1.08)`."""
     interval = times_interval(ratio)
     words = f"{case.title}: {times(ratio.value)}"
-    said = [*([interval] if interval else []), *(["a rough timing"] if uncertain else [])]
-    return f"{words} ({', '.join(said)})" if said else words
+    remarks = [*([interval] if interval else []), *(["a rough timing"] if uncertain else [])]
+    return f"{words} ({', '.join(remarks)})" if remarks else words
 
 
 def not_steady(seen: Session) -> Iterator[Finding]:
     """Timings whose warm-up never ended."""
     timed = [case for case in seen.cases if case.latency]
-    if found := [case for case in timed if unsteady(case)]:
-        what = f"{len(found)} of {pluralize(len(timed), 'timing')} did not become steady, take them as rough"
-        yield _counted(Code.TIMING_UNSTEADY, "warn", f"{what}: {describe_cases(found)}.", found, timed)
+    if unsteady_cases := [case for case in timed if unsteady(case)]:
+        what = f"{len(unsteady_cases)} of {pluralize(len(timed), 'timing')} did not become steady, take them as rough"
+        yield _counted(
+            Code.TIMING_UNSTEADY, "warn", f"{what}: {describe_cases(unsteady_cases)}.", unsteady_cases, timed
+        )
 
 
 def moving(seen: Session) -> Iterator[Finding]:
     """Timings that ended, but whose level moved or whose calls spread."""
     timed = [case for case in seen.cases if case.latency]
-    if found := [case for case in timed if not unsteady(case) and moved(case)]:
-        what = f"{len(found)} of {pluralize(len(timed), 'timing')} moved or spread while they were measured"
-        said = f"{what}, take them as rough: {describe_cases(found, most=MOST_NAMED)}."
-        yield _counted(Code.TIMING_MOVED, "warn", said, found, timed)
+    if moving_cases := [case for case in timed if not unsteady(case) and moved(case)]:
+        what = f"{len(moving_cases)} of {pluralize(len(timed), 'timing')} moved or spread while they were measured"
+        sentence = f"{what}, take them as rough: {describe_cases(moving_cases, most=MOST_NAMED)}."
+        yield _counted(Code.TIMING_MOVED, "warn", sentence, moving_cases, timed)
 
 
 def launch_bound(seen: Session) -> Iterator[Finding]:
     """Engines that could do more than one caller gets out of them."""
     timed = [case for case in seen.cases if case.launch]
-    if found := [case for case in timed if case.launch_bound]:
+    if bound_cases := [case for case in timed if case.launch_bound]:
         # Launches seldom keep a level: the names are often those that stand in the warning already.
-        known = found == [case for case in seen.cases if case.latency and (unsteady(case) or moved(case))]
-        which = f"{len(found)} of {pluralize(len(timed), 'timing')}{', the rough ones,' if known else ''}"
-        are = "is" if len(found) == 1 else "are"
+        already_named = bound_cases == [case for case in seen.cases if case.latency and (unsteady(case) or moved(case))]
+        which = f"{len(bound_cases)} of {pluralize(len(timed), 'timing')}{', the rough ones,' if already_named else ''}"
+        are = "is" if len(bound_cases) == 1 else "are"
         why = "the card waits for its host, and the speed is the host's; a CUDA graph launches at once"
-        where = "" if known else f": {describe_cases(found, most=MOST_NAMED)}"
-        said = f"{which} {are} bound by the launches ({why}){where}."
-        yield _counted(Code.TIMING_LAUNCH_BOUND, "info", said, found, timed)
+        where = "" if already_named else f": {describe_cases(bound_cases, most=MOST_NAMED)}"
+        sentence = f"{which} {are} bound by the launches ({why}){where}."
+        yield _counted(Code.TIMING_LAUNCH_BOUND, "info", sentence, bound_cases, timed)
 
 
 def impossible(seen: Session) -> Iterator[Finding]:
     """Calls that took less with their copies than without."""
-    if found := [case for case in seen.cases if shorter_end_to_end(case)]:
-        what = (
-            f"{pluralize(len(found), 'timing')} {'is' if len(found) == 1 else 'are'} shorter with copies than without"
-        )
+    if shorter := [case for case in seen.cases if shorter_end_to_end(case)]:
+        what = f"{pluralize(len(shorter), 'timing')} {'is' if len(shorter) == 1 else 'are'} shorter with copies than without"
         why = "bound by the host's launches, whose level moved meanwhile: read both as rough"
-        said = f"{what} ({why}): {describe_cases(found, most=MOST_NAMED)}."
+        sentence = f"{what} ({why}): {describe_cases(shorter, most=MOST_NAMED)}."
         yield _counted(
-            Code.TIMING_SHORTER_WITH_COPIES, "warn", said, found, [each for each in seen.cases if each.latency]
+            Code.TIMING_SHORTER_WITH_COPIES,
+            "warn",
+            sentence,
+            shorter,
+            [each for each in seen.cases if each.latency],
         )
 
 
@@ -138,5 +144,7 @@ def no_baseline(seen: Session) -> Iterator[Finding]:
         yield Finding(Code.BASELINE_MISSING, "warn", sentence, where, ids(cases))
 
 
-def _counted(code: Code, level: str, sentence: str, found: Sequence[CaseSummary], of: Sequence[CaseSummary]) -> Finding:
-    return Finding(code, level, sentence, cases=ids(found), data={"count": len(found), "of": len(of)})
+def _counted(
+    code: Code, level: str, sentence: str, affected: Sequence[CaseSummary], of: Sequence[CaseSummary]
+) -> Finding:
+    return Finding(code, level, sentence, cases=ids(affected), data={"count": len(affected), "of": len(of)})

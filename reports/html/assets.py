@@ -66,9 +66,9 @@ def case_lines(cases: Sequence[CaseSummary]) -> CaseLines:
             groups.setdefault(tuple(by_id[case.id][OWN_COLUMNS:]), []).append(case)
     idle = []
     for tail, alike in groups.items():
-        found = tuple(IdleLine(each, _attribute(_line(by_id[each.id][:OWN_COLUMNS]))) for each in alike)
+        idle_lines = tuple(IdleLine(each, _attribute(_line(by_id[each.id][:OWN_COLUMNS]))) for each in alike)
         reason = "; ".join(reason for _, _, reason in alike[0].reasons())
-        idle.append(IdleGroup(reason, _attribute(_line(tail)), found))
+        idle.append(IdleGroup(reason, _attribute(_line(tail)), idle_lines))
     ran = {case.id: _attribute(_line(by_id[case.id])) for case in cases if case.attempted}
     return CaseLines(_line(head), ran, tuple(idle))
 

@@ -58,12 +58,12 @@ def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> 
     first, the `recommended` ones after them, and others while there is room.
     """
     attempted = [case for case in cases if case.attempted]
-    found = [_why(case, f"why-{number}") for number, case in enumerate(attempted, start=1)]
-    wanted = sorted(found, key=lambda each: (each.headline == USUAL, each.case.id not in recommended))
+    explanations = [_why(case, f"why-{number}") for number, case in enumerate(attempted, start=1)]
+    wanted = sorted(explanations, key=lambda each: (each.headline == USUAL, each.case.id not in recommended))
     drawn = {each.case.id for each in wanted[:MOST_PICTURES]}
     models: dict[str, list[Why]] = {}
     thumbnails = 0
-    for each in found:
+    for each in explanations:
         shown = each
         if each.case.id in drawn:
             changed = changed_images(each.case)
@@ -91,9 +91,9 @@ def _why(case: CaseSummary, anchor: str) -> Why:
         ("Cost", _cost(case)),
         ("Files", sentence(_files(case))),
     ]
-    told = [(f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()]
+    reasons = [(f"{name} {OUTCOMES.get(outcome, outcome)}", reason) for name, outcome, reason in case.reasons()]
     if log := _build_log(case):
-        told.append(("The end of what the build wrote", log))
+        reasons.append(("The end of what the build wrote", log))
     return Why(
         case=case,
         anchor=anchor,
@@ -102,8 +102,8 @@ def _why(case: CaseSummary, anchor: str) -> Why:
         card=None,
         changed=(),
         tables=(),
-        facts=tuple((term, said) for term, said in facts if said),
-        told=tuple(told),
+        facts=tuple((term, text) for term, text in facts if text),
+        told=tuple(reasons),
     )
 
 
@@ -124,10 +124,10 @@ def _processes(case: CaseSummary) -> str:
 
 def _order(case: CaseSummary) -> str:
     """What the level did in the order of time, of each process that has samples."""
-    said = [movement(each).text for each in samples_by_process(case)]
-    if len(said) == 1:
-        return said[0]
-    return "; ".join(f"process {number}: {text}" for number, text in enumerate(said, start=1))
+    texts = [movement(each).text for each in samples_by_process(case)]
+    if len(texts) == 1:
+        return texts[0]
+    return "; ".join(f"process {number}: {text}" for number, text in enumerate(texts, start=1))
 
 
 def _headline(case: CaseSummary) -> Iterator[str]:
@@ -141,32 +141,32 @@ def _headline(case: CaseSummary) -> Iterator[str]:
 
 def _latency(case: CaseSummary, samples: Sequence[float]) -> str:
     """What the picture shows, for those who cannot see it."""
-    found = case.latency
-    if found is None:
+    latency = case.latency
+    if latency is None:
         return ""
-    parts = [f"half of the calls within {milliseconds(found.p50_ms)}"]
+    parts = [f"half of the calls within {milliseconds(latency.p50_ms)}"]
     parts += [
         f"{percent} % within {milliseconds(value)}"
-        for percent, value in ((90, found.p90_ms), (99, found.p99_ms))
+        for percent, value in ((90, latency.p90_ms), (99, latency.p99_ms))
         if value
     ]
     if samples:
         parts.append(f"the fastest {milliseconds(min(samples))}, the slowest {milliseconds(max(samples))}")
-    if found.p99_ms is None:
+    if latency.p99_ms is None:
         parts.append("too few samples to state p99")
     return sentence("; ".join(parts))
 
 
 def _ending(case: CaseSummary) -> str:
     """Warm-up and stop reason in words."""
-    speed, found = case.speed, case.latency
-    if found is None:
+    speed, latency = case.speed, case.latency
+    if latency is None:
         return ""
     warmup, steady = speed.warmup_s, speed.steady
     ended = {True: " until two stretches of calls agreed", False: ", and two stretches of calls still did not agree"}
     parts = [] if warmup is None else [f"warmed up for {significant(warmup)} s{ended.get(steady is True, '')}"]
     if reason := speed.stop_reason:
-        width = interval_width(found)
+        width = interval_width(latency)
         known = (
             ""
             if width is None
@@ -179,11 +179,11 @@ def _ending(case: CaseSummary) -> str:
 def _accuracy(case: CaseSummary) -> str:
     """Which classes lost most, or how many answers flipped: the details that the judge recorded."""
     shown = len(changed_images(case))
-    said = []
+    details = []
     for name, value in case.accuracy.details.items():
         some = f" ({shown} of them below)" if name in COUNTED_IMAGES and shown and value != shown else ""
-        said.append(f"{name.replace('_', ' ')}: {value}{some}")
-    return sentence("; ".join(said))
+        details.append(f"{name.replace('_', ' ')}: {value}{some}")
+    return sentence("; ".join(details))
 
 
 def _build_log(case: CaseSummary) -> str:
@@ -193,7 +193,7 @@ def _build_log(case: CaseSummary) -> str:
 def _files(case: CaseSummary) -> str:
     """The hashes in full, of the engine that was timed and of the graph that it was built from."""
     hashes = {"engine": case.speed.engine_sha256 or case.build.engine_sha256, "graph": case.build.graph_sha256}
-    return ", ".join(f"{name} sha256 {found}" for name, found in hashes.items() if found)
+    return ", ".join(f"{name} sha256 {digest}" for name, digest in hashes.items() if digest)
 
 
 def _layers(case: CaseSummary) -> str:
@@ -201,10 +201,12 @@ def _layers(case: CaseSummary) -> str:
 
 
 def _notes(case: CaseSummary) -> str:
-    told = list(case.build.notes)
+    notes = list(case.build.notes)
     if known := case.build.known_timings_bytes:
-        told.append(f"Built with {known / 1e3:.0f} kB of tactic timings of earlier builds; a first build takes longer.")
-    return " ".join(told)
+        notes.append(
+            f"Built with {known / 1e3:.0f} kB of tactic timings of earlier builds; a first build takes longer."
+        )
+    return " ".join(notes)
 
 
 def _cost(case: CaseSummary) -> str:

@@ -29,8 +29,8 @@ def all_samples(case: CaseSummary) -> Floats:
 
 def chart(case: CaseSummary) -> Markup | None:
     """The samples of all processes, one after the other."""
-    found, samples = case.latency, all_samples(case)
-    marks = {name: getattr(found, f"{name}_ms") if found else None for name in ("p50", "p90", "p99")}
+    latency, samples = case.latency, all_samples(case)
+    marks = {name: getattr(latency, f"{name}_ms") if latency else None for name in ("p50", "p90", "p99")}
     return picture(samples, marks, f"Samples of {case.title}; told below")
 
 

@@ -8,12 +8,12 @@ from reports.text.formatting import milliseconds, pluralize, sentence, share, si
 
 def callers_words(case: CaseSummary) -> str:
     """What a batch takes while the other callers are served; empty for one caller."""
-    found = case.speed.under_load_ms
-    if found is None:
+    under_load = case.speed.under_load_ms
+    if under_load is None:
         return ""
-    last = f", 99 of 100 within {milliseconds(found.p99)}" if found.p99 is not None else ""
+    last = f", 99 of 100 within {milliseconds(under_load.p99)}" if under_load.p99 is not None else ""
     return (
-        f"With {case.streams} callers at the same time half of the batches take {milliseconds(found.p50)} or less"
+        f"With {case.streams} callers at the same time half of the batches take {milliseconds(under_load.p50)} or less"
         f"{last}. Images a second are those of all callers together."
     )
 

@@ -24,7 +24,7 @@ def in_words(value: Any) -> Any:
         case None | "" | [] | {} if not value:
             return MISSING
         case Mapping():
-            return {words: told for key, item in value.items() for words, told in [_fact(str(key), item)]}
+            return {words: text for key, item in value.items() for words, text in [_fact(str(key), item)]}
         case bool():
             return "yes" if value else "no"
     return value

@@ -83,34 +83,38 @@ def check_history(
     Every case has pictures, unless there are more than `MOST_CHARTS`: then those with a finding and the
     recommended ones. Raises `ReportError` where the history does not have the session.
     """
-    said: dict[str, list[Regression]] = {}
+    regressions: dict[str, list[Regression]] = {}
     for each in since:
-        said.setdefault(each.case, []).append(each)
-    lines = {case: found for (_, case), found in lines_by_case(until(history, session)).items()}
+        regressions.setdefault(each.case, []).append(each)
+    lines = {case: case_lines for (_, case), case_lines in lines_by_case(until(history, session)).items()}
     nights = _nights(lines)
-    earlier = {case: found for case, found in lines.items() if any(_figures(found))}
+    earlier = {case: case_lines for case, case_lines in lines.items() if any(_figures(case_lines))}
     known = [case for case in cases if case.id in earlier]
     wanted = known
     if len(known) > MOST_CHARTS:
-        wanted = [case for case in known if case.id in said] + [
-            case for case in known if case.id in recommended and case.id not in said
+        wanted = [case for case in known if case.id in regressions] + [
+            case for case in known if case.id in recommended and case.id not in regressions
         ]
     drawn, asked = {case.id for case in wanted[:MOST_CHARTS]}, {case.id for case in cases}
     axis = _axis(nights)
-    told = [_case(case, said.get(case.id, ()), earlier[case.id], axis, draw=case.id in drawn) for case in known]
+    traced = [
+        _case(case, regressions.get(case.id, ()), earlier[case.id], axis, draw=case.id in drawn) for case in known
+    ]
     return LookBack(
         nights=nights,
-        gone=tuple(each for case, found in said.items() for each in found if case not in asked),
-        found=tuple(each for each in told if each.said and each.case.id in drawn),
-        quiet=tuple(each for each in told if not each.said and each.case.id in drawn),
-        listed=tuple(each for each in told if each.case.id not in drawn),
+        gone=tuple(
+            each for case, case_regressions in regressions.items() for each in case_regressions if case not in asked
+        ),
+        found=tuple(each for each in traced if each.said and each.case.id in drawn),
+        quiet=tuple(each for each in traced if not each.said and each.case.id in drawn),
+        listed=tuple(each for each in traced if each.case.id not in drawn),
         without=tuple(case for case in cases if case.attempted and case.id not in earlier),
     )
 
 
 def _nights(lines: Mapping[str, Sequence[Line]]) -> tuple[Night, ...]:
     """The last `NIGHTS` sessions that asked anything of this device, oldest first."""
-    sessions = {(str(line["at"]), str(line["session"])): line for found in lines.values() for line in found}
+    sessions = {(str(line["at"]), str(line["session"])): line for case_lines in lines.values() for line in case_lines}
     ordered = [sessions[key] for key in sorted(sessions)]
     nights: list[Night] = []
     marks = 0
@@ -148,14 +152,14 @@ def _figures(lines: Sequence[Line]) -> Iterator[TrackedMetric]:
 
 
 def _case(
-    case: CaseSummary, said: Sequence[Regression], lines: Sequence[Line], axis: Axis, *, draw: bool
+    case: CaseSummary, regressions: Sequence[Regression], lines: Sequence[Line], axis: Axis, *, draw: bool
 ) -> CaseNights:
     figures = tuple(_figures(lines))
     recent = [line for line in lines if line["session"] in axis.places]
     rows = tuple((str(line["at"])[:10], *(_cell(line, figure) for figure in figures)) for line in recent)
     return CaseNights(
         case=case,
-        said=tuple(said),
+        said=tuple(regressions),
         nights=len(lines),
         traces=tuple(_trace(case, lines, figure, axis, draw=draw) for figure in figures),
         rows=rows if draw else (),
@@ -174,26 +178,28 @@ def _cell(line: Line, figure: TrackedMetric) -> str:
 
 
 def _trace(case: CaseSummary, lines: Sequence[Line], figure: TrackedMetric, axis: Axis, *, draw: bool) -> Trace:
-    told = look(lines, figure)
+    steps = look(lines, figure)
     sessions = [str(line["session"]) for line in lines]
     values = [measured(line, figure) for line in lines]
     latest = next(value for value in reversed(values) if value is not None)
-    level = told.levels[-1]
-    text = _text(figure, told, lines, axis)
+    level = steps.levels[-1]
+    text = _text(figure, steps, lines, axis)
     chart = None
     if draw:
         label = f"{figure.name} of {case.title} over the nights. {text}"
-        chart = picture(sessions, values, told, figure, axis, lambda value: shown(figure, value), label)
+        chart = picture(sessions, values, steps, figure, axis, lambda value: shown(figure, value), label)
     return Trace(figure.name, shown(figure, level.value), shown(figure, latest), text, chart)
 
 
-def _text(figure: TrackedMetric, told: Steps, lines: Sequence[Line], axis: Axis) -> str:
+def _text(figure: TrackedMetric, steps: Steps, lines: Sequence[Line], axis: Axis) -> str:
     """The level, since when, and the steps within the nights that are shown."""
-    level = told.levels[-1]
+    level = steps.levels[-1]
     count = sum(measured(line, figure) is not None for line in lines[level.first : level.last + 1])
     parts = [f"Level {shown(figure, level.value)} in the last {pluralize(count, 'night')}"]
-    parts += [_step_text(step, figure, lines) for step in told.steps if lines[step.first_bad]["session"] in axis.places]
-    for drift in told.drifts:
+    parts += [
+        _step_text(step, figure, lines) for step in steps.steps if lines[step.first_bad]["session"] in axis.places
+    ]
+    for drift in steps.drifts:
         ends = (str(lines[at]["at"])[:10] for at in (drift.first, drift.last))
         parts.append(f"drift of {_change(drift.change, figure)} from {' to '.join(ends)}")
     return "; ".join(parts) + "."

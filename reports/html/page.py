@@ -78,13 +78,13 @@ def write_report(
     if not session:
         raise ReportError("these rows hold no session", hint="give the rows of a benchmark run, from the first on")
     folder = Path(folder)
-    told = _told(session, history, since)
-    reading = read(session, told, history)
+    regressions = _told(session, history, since)
+    reading = read(session, regressions, history)
     table = case_table(reading.cases)
     _write(folder / "report.csv", table.to_csv(index=False))
     as_json = json.dumps(as_data(session, reading, table), indent=1, ensure_ascii=False, allow_nan=False, default=str)
     _write(folder / "report.json", as_json)
-    _write(folder / "report.html", render(session, history, told, reading))
+    _write(folder / "report.html", render(session, history, regressions, reading))
     return folder / "report.html"
 
 
@@ -137,8 +137,8 @@ def render(
 
     `since` and `reading` (`reports.findings.reading.read`) where they are known already.
     """
-    told = _told(rows, history, since)
-    reading = read(rows, told, history) if reading is None else reading
+    regressions = _told(rows, history, since)
+    reading = read(rows, regressions, history) if reading is None else reading
     cases, least = reading.cases, reading.least
     session = rows[0]
     shipped = {case_id for choice in reading.choices for case_id in choice.case_ids}
@@ -180,7 +180,7 @@ def render(
             card_columns=filled(ran, CARD),
             peak_sources=peak_sources(ran),
             gpu_facts=gpu_facts(session),
-            other_environment={name: found for name, found in session["environment"].items() if name != "card"},
+            other_environment={name: value for name, value in session["environment"].items() if name != "card"},
             judged=[case for case in cases if case.metrics],
             unanswered=unanswered(cases),
             why=why,
@@ -189,7 +189,7 @@ def render(
             anchors={each.case.id: each.anchor for of_model in why.values() for each in of_model},
             most_pictures=MOST_PICTURES,
             usual=USUAL,
-            since=None if history is None else check_history(history, session["session"], told, cases, shipped),
+            since=None if history is None else check_history(history, session["session"], regressions, cases, shipped),
             most_charts=MOST_CHARTS,
             claims=judge_claims(reading.seen),
             pipelines=pipeline_section(reading.pipelines, reading.seen.pipelines),
@@ -224,7 +224,7 @@ def _speed_pictures(
     least: float,
 ) -> list[SpeedPicture]:
     drawn = {picture.model: picture for picture in scatter.pictures(cases, least)}
-    found = []
+    pictures = []
     for each in models:
         panels = {panel.batch: panel for panel in drawn[each.model].panels}
         title = "Many images, and one at a time" if each.same_batch else "Many images"
@@ -236,8 +236,8 @@ def _speed_pictures(
             for title, batch in modes
             if (row := bars(cases, each.model, batch, places, shipped))
         ]
-        found.append(SpeedPicture(each.model, tuple(shown), tuple(panels.values()), drawn[each.model].not_drawn))
-    return found
+        pictures.append(SpeedPicture(each.model, tuple(shown), tuple(panels.values()), drawn[each.model].not_drawn))
+    return pictures
 
 
 def _rehearsal(session: Row) -> str:

@@ -116,40 +116,40 @@ def pipeline_cards(compared: Sequence[Comparison]) -> list[PipelineCard]:
     return [_card(each) for each in compared if each.best is not None]
 
 
-def _card(found: Comparison) -> PipelineCard:
-    baseline, best = found.baseline, found.best
+def _card(comparison: Comparison) -> PipelineCard:
+    baseline, best = comparison.baseline, comparison.best
     assert baseline is not None and best is not None and baseline.speed is not None and best.speed is not None
     assert best.accuracy is not None
     worst, lost = worst_metric(best), best.accuracy.tolerance
     least = 1 - (DEFAULT_TOLERANCE if lost is None else lost)
-    change, engines = found.change, found.of_engines
+    change, engines = comparison.change, comparison.of_engines
     if speedup(best, baseline) <= 1:
-        said = "Nothing that passes is faster than the common way"
+        change_text = "Nothing that passes is faster than the common way"
     elif change is None:
-        said = "No stage alone decides: change all"
+        change_text = "No stage alone decides: change all"
     else:
-        said = f"Change {STAGE_WORDS.get(change.name, change.name)} first"
+        change_text = f"Change {STAGE_WORDS.get(change.name, change.name)} first"
     why = [] if change is None else [f"{stage_share(change, baseline.speed)} ({times(change.speedup)} alone)"]
     why += [engines_bring(engines)] if engines and change is not engines else []
     rates = [("this pipeline", rate(best.speed), True), ("the common way", rate(baseline.speed), False)]
-    if found.engines is not None and found.engines.speed is not None and found.engines is not best:
-        rates.append(("engines alone", rate(found.engines.speed), False))
+    if comparison.engines is not None and comparison.engines.speed is not None and comparison.engines is not best:
+        rates.append(("engines alone", rate(comparison.engines.speed), False))
     rates.sort(key=lambda each: -each[1])
     return PipelineCard(
-        title=found.title,
-        anchor=f"pipelines-{found.photo_set}",
-        sentence=found.sentence,
-        accuracy=found.accuracy,
-        change=said,
+        title=comparison.title,
+        anchor=f"pipelines-{comparison.photo_set}",
+        sentence=comparison.sentence,
+        accuracy=comparison.accuracy,
+        change=change_text,
         rate=significant(rate(best.speed)),
         interval=_interval(best.speed),
-        speedup=round_times(found.speedup),
+        speedup=round_times(comparison.speedup),
         kept="" if worst is None or worst.ratio is None else f"{percent(worst.ratio.value, least)} {worst.name}",
         rough=rough(best.speed) or rough(baseline.speed),
         race=tuple((name, each / rates[0][1], significant(each), ours) for name, each, ours in rates),
         why=sentence("; ".join(why)),
-        claim=found.claim,
-        claim_text=_claim(found),
+        claim=comparison.claim,
+        claim_text=_claim(comparison),
         name=short_name(best),
         metrics=tuple(
             (metric.name, percent(metric.ratio.value, least), percent_interval(metric.ratio))
@@ -194,12 +194,12 @@ def pipeline_text(compared: Sequence[Comparison], pipelines: Sequence[PipelineSu
                 f"  {line.speedup:>8} {line.photos_per_second:>7} photos/s ({line.interval})  {line.id}, {line.name}: "
                 f"{kept}; bottleneck {line.bottleneck}; alone {line.latency}, {line.busy}, {line.memory}"
             )
-        lines += [f"  {said}" for said in each.checks]
+        lines += [f"  {check}" for check in each.checks]
     return [*lines, *(f"did not run: {name}: {reason}" for name, reason in section.not_run), ""]
 
 
-def _photo_set(found: Comparison) -> PhotoSetSection:
-    baseline, best = found.baseline, found.best
+def _photo_set(comparison: Comparison) -> PhotoSetSection:
+    baseline, best = comparison.baseline, comparison.best
     pictures: tuple[Waterfall, ...] = ()
     headline, checks = "not measured", []
     if baseline is not None and baseline.speed is not None:
@@ -212,31 +212,31 @@ def _photo_set(found: Comparison) -> PhotoSetSection:
             pictures = tuple(
                 waterfalls([("the common way", baseline.speed), (f"the fastest: {short_name(best)}", best.speed)])
             )
-    for each in found.timed:
+    for each in comparison.timed:
         checks += _checks(each)
-    if found.engines is not None and baseline is not None and found.engines.speed is not None:
-        checks.append(_prediction(found.engines, baseline))
+    if comparison.engines is not None and baseline is not None and comparison.engines.speed is not None:
+        checks.append(_prediction(comparison.engines, baseline))
     return PhotoSetSection(
-        found.title,
-        f"pipelines-{found.photo_set}",
+        comparison.title,
+        f"pipelines-{comparison.photo_set}",
         headline,
-        found.sentence,
-        found.claim,
-        _claim(found),
+        comparison.sentence,
+        comparison.claim,
+        _claim(comparison),
         pictures,
-        found.exchanged,
-        tuple(_line(each, baseline) for each in found.timed),
+        comparison.exchanged,
+        tuple(_line(each, baseline) for each in comparison.timed),
         tuple(checks),
     )
 
 
-def _claim(found: Comparison) -> str:
-    if found.baseline is None or found.best is None:
+def _claim(comparison: Comparison) -> str:
+    if comparison.baseline is None or comparison.best is None:
         return ""
-    whole = f"The fastest pipeline that passes is {round_times(found.speedup)} as fast as the common way"
-    if found.engines is None:
+    whole = f"The fastest pipeline that passes is {round_times(comparison.speedup)} as fast as the common way"
+    if comparison.engines is None:
         return f"{whole}."
-    alone = speedup(found.engines, found.baseline)
+    alone = speedup(comparison.engines, comparison.baseline)
     return f"{whole}; with the engines exchanged and nothing else it is {times(alone)}."
 
 
@@ -282,39 +282,41 @@ def _checks(each: PipelineSummary) -> list[str]:
     """What of the measurement itself is not as it should be, in sentences."""
     speed = each.speed
     assert speed is not None
-    said = []
+    sentences = []
     if abs(sum_of_stages(speed) - 1) > SUM_TOLERANCE:
-        said.append(f"{short_name(each)}: its stages add up to {sum_of_stages(speed):.2f} of the synchronised whole.")
+        sentences.append(
+            f"{short_name(each)}: its stages add up to {sum_of_stages(speed):.2f} of the synchronised whole."
+        )
     if speed.overlap != "serial" and reached(speed) < 1 - CLOSE:
         limit = limits(speed)[0]
-        said.append(
+        sentences.append(
             f"{short_name(each)}: {reached(speed):.2f} of what {limit.resource} allow by the serial times; decoding, "
             "networks and Python share the cores while they overlap."
         )
     if speed.failed_photos:
         names = ", ".join(f"{name} ({why})" for name, why in list(speed.failed_photos.items())[:3])
-        said.append(f"{short_name(each)}: {len(speed.failed_photos)} photos could not be answered: {names}.")
-    return said
+        sentences.append(f"{short_name(each)}: {len(speed.failed_photos)} photos could not be answered: {names}.")
+    return sentences
 
 
 def _prediction(engines: PipelineSummary, baseline: PipelineSummary) -> str:
     assert engines.speed is not None and baseline.speed is not None
     check = check_prediction(baseline.speed, engines.speed)
-    said = (
+    text = (
         f"Prediction checked: exchanging only the engines was to bring {times(check.predicted)} by the stage times, "
         f"and brought {times(check.measured)}: {'within' if check.holds else 'not within'} 10 %."
     )
     if check.holds:
-        return said
+        return text
     if check.rest_explains:
         stage = STAGE_WORDS.get(check.stage, check.stage)
         return (
-            f"{said} The stages that were not exchanged took {significant(check.rest_before_ms)} ms a photo beside the "
+            f"{text} The stages that were not exchanged took {significant(check.rest_before_ms)} ms a photo beside the "
             f"baseline's engines and {significant(check.rest_after_ms)} ms beside these (most of the difference: "
             f"{stage}, {significant(check.stage_before_ms)} → {significant(check.stage_after_ms)} ms): engines and "
             "other stages share the cores, or the machine changed its pace between the two runs."
         )
     return (
-        f"{said} In the serial passes it brought {times(check.serial)}: the machine changed its pace between these and "
+        f"{text} In the serial passes it brought {times(check.serial)}: the machine changed its pace between these and "
         "the throughput."
     )

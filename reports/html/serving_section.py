@@ -60,7 +60,7 @@ def serving_text(served: Sequence[ServingSummary]) -> list[str]:
                 f"client p50 {line.p50}, p99 {line.p99}, mean {line.mean}; server: compute {line.compute}, queue "
                 f"{line.queue}, copies {line.copy}; outside {line.outside}; {line.images_per_run} images a run"
             )
-        lines += [f"  {said}" for said in (*each.answers, *each.notes, *each.troubles)]
+        lines += [f"  {sentence}" for sentence in (*each.answers, *each.notes, *each.troubles)]
     return [*lines, ""] if lines else []
 
 
@@ -108,17 +108,19 @@ def _ms(value: float | None) -> str:
 
 
 def _answers(accuracy: ServingAccuracy) -> tuple[str, ...]:
-    said = []
+    sentences = []
     for metric in accuracy.metrics:
         ratio = "" if metric.ratio_value is None else f", {100 * metric.ratio_value:.1f} % of {_of(metric.name)}"
         between = f" ({100 * metric.low:.1f}–{100 * metric.high:.1f})" if metric.low and metric.high else ""
         value = MISSING if metric.value is None else f"{metric.value:.4f}"
         gate = "" if metric.gated else "; shown, not gated"
-        said.append(f"{metric.name} {value}{ratio}{between}{gate}, on {pluralize(accuracy.images, 'image')}")
+        sentences.append(f"{metric.name} {value}{ratio}{between}{gate}, on {pluralize(accuracy.images, 'image')}")
     if accuracy.same_as_engine is not None:
         worst = "" if accuracy.worst_error is None else f" (largest relative error {accuracy.worst_error:.2g})"
-        said.append(f"agreement with the same engine in the suite's own process {accuracy.same_as_engine:.4f}{worst}")
-    return tuple(said)
+        sentences.append(
+            f"agreement with the same engine in the suite's own process {accuracy.same_as_engine:.4f}{worst}"
+        )
+    return tuple(sentences)
 
 
 def _of(metric: str) -> str:
@@ -126,11 +128,11 @@ def _of(metric: str) -> str:
 
 
 def _notes(speed: ServingSpeed) -> tuple[str, ...]:
-    said = [f"known answer before timing: {speed.known_answer}"] if speed.known_answer else []
+    sentences = [f"known answer before timing: {speed.known_answer}"] if speed.known_answer else []
     if speed.requests is not None:
         mended = ", ".join(f"{number} × {kind}" for kind, number in speed.faults.items())
         again = f", of which had to be sent again: {mended}" if mended else ""
-        said.append(f"{pluralize(speed.requests, 'request')} sent{again}")
+        sentences.append(f"{pluralize(speed.requests, 'request')} sent{again}")
     if speed.price_per_thousand is not None:
-        said.append(f"a thousand images cost {significant(speed.price_per_thousand)} ({speed.price_basis})")
-    return tuple(said)
+        sentences.append(f"a thousand images cost {significant(speed.price_per_thousand)} ({speed.price_basis})")
+    return tuple(sentences)

@@ -37,17 +37,17 @@ class Choice:
 
 def choose_case(cases: Sequence[CaseSummary], case_id: str, least: float) -> Choice:
     """The case of that name. Raises `ReportError` where it cannot be shipped."""
-    found = next((case for case in cases if case.id == case_id), None)
-    if found is None:
+    chosen = next((case for case in cases if case.id == case_id), None)
+    if chosen is None:
         named = ", ".join(case.id for case in cases if case.backend in SHIPPED and may_ship(case))
         raise ReportError(
             f"--case {case_id}: the record has no such case", hint=f"what can be shipped: {named or 'none'}"
         )
-    if reason := why_not(found, least):
+    if reason := why_not(chosen, least):
         raise ReportError(
             f"{case_id} is not shipped: {reason}", hint="name another case, or --model for the best that is"
         )
-    return Choice(found, f"Chosen by name: {_figures(found, least)}.")
+    return Choice(chosen, f"Chosen by name: {_figures(chosen, least)}.")
 
 
 def choose_model(cases: Sequence[CaseSummary], model: str, mode: str, least: float) -> Choice:
@@ -107,12 +107,12 @@ def _fastest(cases: Sequence[CaseSummary]) -> CaseSummary:
     return min(near, key=lambda case: case.batch)
 
 
-def _unshipped(asked: ModeAnswer, least: float) -> str:
+def _unshipped(answer: ModeAnswer, least: float) -> str:
     """What became of what is recommended."""
-    if not asked.ship:
-        return "Nothing is recommended: " + asked.choice.text.rstrip(".")
-    told = (f"{case.name} is recommended, and is not shipped: {why_not(case, least)}" for case in asked.ship)
-    return "; ".join(told)
+    if not answer.ship:
+        return "Nothing is recommended: " + answer.choice.text.rstrip(".")
+    reasons = (f"{case.name} is recommended, and is not shipped: {why_not(case, least)}" for case in answer.ship)
+    return "; ".join(reasons)
 
 
 def _figures(case: CaseSummary, least: float) -> str:
