@@ -117,15 +117,17 @@ def launch_bound(seen: Session) -> Iterator[Finding]:
 
 def impossible(seen: Session) -> Iterator[Finding]:
     """Calls that took less with their copies than without."""
-    if shorter := [case for case in seen.cases if shorter_end_to_end(case)]:
-        what = f"{pluralize(len(shorter), 'timing')} {'is' if len(shorter) == 1 else 'are'} shorter with copies than without"
+    if cases := [case for case in seen.cases if shorter_end_to_end(case)]:
+        what = (
+            f"{pluralize(len(cases), 'timing')} {'is' if len(cases) == 1 else 'are'} shorter with copies than without"
+        )
         why = "bound by the host's launches, whose level moved meanwhile: read both as rough"
-        sentence = f"{what} ({why}): {describe_cases(shorter, most=MOST_NAMED)}."
+        sentence = f"{what} ({why}): {describe_cases(cases, most=MOST_NAMED)}."
         yield _counted(
             Code.TIMING_SHORTER_WITH_COPIES,
             "warn",
             sentence,
-            shorter,
+            cases,
             [each for each in seen.cases if each.latency],
         )
 
