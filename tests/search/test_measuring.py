@@ -16,11 +16,11 @@ from fixtures.runner.workbench import Workbench
 from fixtures.search.answer import confirm_fastest
 from fixtures.search.measuring import confirm, describe, measure
 from fixtures.search.points import Limits, Point, allows
-from fixtures.search.requests import Asked, Described
+from fixtures.search.requests import Described, SearchRequest
 from fixtures.search.space import INT8, Configuration, Setting, Space, fp32_of
 from fixtures.search.strategy import explore
 
-ASKED = Asked("clip-text", "zero-shot", "cpu", seed=0, seconds=0.05)
+ASKED = SearchRequest("clip-text", "zero-shot", "cpu", seed=0, seconds=0.05)
 Points = dict[Configuration, Point]
 SETTING = Setting(backend="onnxruntime", batch=8)
 # Two channels so much louder than the others leave these below one step of INT8.
