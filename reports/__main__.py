@@ -54,10 +54,10 @@ from reports.shipping.ship import Wanted, ship
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0, or 2 with a message on stderr for what the user can mend."""
-    asked = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(arguments)
     try:
-        set_values(asked, TABLE, asked.command)
-        status = asked.run(asked) or 0
+        set_values(parsed, TABLE, parsed.command)
+        status = parsed.run(parsed) or 0
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ReportError, OptionError) as error:
-        if asked.run is _summary and asked.annotations:
+        if parsed.run is _summary and parsed.annotations:
             print(command("error", "No summary", str(error)))
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -86,29 +86,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _render(asked: argparse.Namespace) -> None:
-    rows = read_rows(asked.rows)
-    history = _history(rows, asked.history)
-    print(write_report(rows, asked.output or asked.rows.parent, history))
+def _render(arguments: argparse.Namespace) -> None:
+    rows = read_rows(arguments.rows)
+    history = _history(rows, arguments.history)
+    print(write_report(rows, arguments.output or arguments.rows.parent, history))
 
 
-def _summary(asked: argparse.Namespace) -> int:
+def _summary(arguments: argparse.Namespace) -> int:
     """The exit status does not judge the run: the run's own did that.
 
     A history that cannot be read costs the page its own part, no more, and is an error.
     """
-    rows, since, status = read_rows(asked.rows), [], 0
+    rows, since, status = read_rows(arguments.rows), [], 0
     try:
-        since = _since(rows, _history(rows, asked.history))
+        since = _since(rows, _history(rows, arguments.history))
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2
-        if asked.annotations:
+        if arguments.annotations:
             print(command("error", "Not compared with the history", str(error)))
-    if asked.annotations:
+    if arguments.annotations:
         for line in annotations(rows, since=since):
             print(line)
-    _put(job_summary(rows, since=since), asked.output)
+    _put(job_summary(rows, since=since), arguments.output)
     return status
 
 
@@ -137,39 +137,39 @@ def _since(rows: list[Row], history: pd.DataFrame | None) -> list[Regression]:
     return [] if history is None else judge(history, last_session(rows)[0]["session"])
 
 
-def _compare(asked: argparse.Namespace) -> None:
-    found = compare(read_rows(asked.before), read_rows(asked.after))
-    print(as_text(found), end="")
-    if asked.output is not None:
-        write(found, asked.output)
-        print(asked.output)
+def _compare(arguments: argparse.Namespace) -> None:
+    comparison = compare(read_rows(arguments.before), read_rows(arguments.after))
+    print(as_text(comparison), end="")
+    if arguments.output is not None:
+        write(comparison, arguments.output)
+        print(arguments.output)
 
 
-def _merge(asked: argparse.Namespace) -> None:
-    rows = merge([read_rows(path) for path in asked.rows])
-    path = asked.output / RECORD
+def _merge(arguments: argparse.Namespace) -> None:
+    rows = merge([read_rows(path) for path in arguments.rows])
+    path = arguments.output / RECORD
     if path.exists():
         raise ReportError(f"{path}: there is a record already", hint="name another folder with --output")
     with Recorder(path) as recorder:
         for row in rows:
             recorder.write(row)
-    print(write_report(rows, asked.output))
+    print(write_report(rows, arguments.output))
 
 
-def _ship(asked: argparse.Namespace) -> None:
-    record = asked.run_folder / RECORD if asked.run_folder.is_dir() else asked.run_folder
-    wanted = Wanted(asked.model or "", asked.case or "", getattr(asked, "for"), asked.engine_cache)
-    bundle = ship(read_rows(record), wanted, asked.output)
+def _ship(arguments: argparse.Namespace) -> None:
+    record = arguments.run_folder / RECORD if arguments.run_folder.is_dir() else arguments.run_folder
+    wanted = Wanted(arguments.model or "", arguments.case or "", getattr(arguments, "for"), arguments.engine_cache)
+    bundle = ship(read_rows(record), wanted, arguments.output)
     print(bundle.origin.advice)
-    print(asked.output)
+    print(arguments.output)
 
 
-def _add(asked: argparse.Namespace) -> None:
-    print(append(asked.history, read_rows(asked.rows)))
+def _add(arguments: argparse.Namespace) -> None:
+    print(append(arguments.history, read_rows(arguments.rows)))
 
 
-def _show(asked: argparse.Namespace) -> None:
-    print(history_table(load(asked.folder), asked.case), end="")
+def _show(arguments: argparse.Namespace) -> None:
+    print(history_table(load(arguments.folder), arguments.case), end="")
 
 
 RUN = {

@@ -76,12 +76,12 @@ def as_seconds(lowest: float, highest: float, what: str) -> Parser:
     return parse
 
 
-def one_of(*known: str) -> Parser:
+def one_of(*choices: str) -> Parser:
     """One of these words."""
 
     def parse(text: str) -> str:
-        if text.strip() not in known:
-            raise OptionError(f"unknown {text.strip()!r}", hint=f"choose among {', '.join(known)}")
+        if text.strip() not in choices:
+            raise OptionError(f"unknown {text.strip()!r}", hint=f"choose among {', '.join(choices)}")
         return text.strip()
 
     return parse
@@ -161,9 +161,9 @@ def parse_arguments(
     Ends as argparse ends for an option that is not known. Raises `OptionError` for a value that cannot be.
     """
     add_options(parser, table, command)
-    asked = parser.parse_args(arguments)
-    set_values(asked, table, command)
-    return asked
+    parsed = parser.parse_args(arguments)
+    set_values(parsed, table, command)
+    return parsed
 
 
 def add_options(parser: argparse.ArgumentParser, table: Iterable[Option], command: str) -> None:
@@ -183,10 +183,10 @@ def add_options(parser: argparse.ArgumentParser, table: Iterable[Option], comman
         group.add_argument(option.name, metavar=option.metavar or None, help=text, **more)
 
 
-def set_values(asked: argparse.Namespace, table: Iterable[Option], command: str) -> None:
+def set_values(parsed: argparse.Namespace, table: Iterable[Option], command: str) -> None:
     """Put values in the place of the texts that a parser left. Raises `OptionError`."""
     for option in options_of(table, command):
-        typed = getattr(asked, option.key)
+        typed = getattr(parsed, option.key)
         if option.flag or (option.alternative and not typed):
             continue
-        setattr(asked, option.key, [option.value(each) for each in typed] if option.count else option.value(typed))
+        setattr(parsed, option.key, [option.value(each) for each in typed] if option.count else option.value(typed))

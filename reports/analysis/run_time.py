@@ -65,8 +65,8 @@ class Cost:
 
 def case_seconds(case: CaseSummary) -> float | None:
     """Wall time of all questions of a case; None where no row says it."""
-    known = [answer.seconds for answer in case.answers.values() if answer.seconds is not None]
-    return sum(known) if known else None
+    recorded = [answer.seconds for answer in case.answers.values() if answer.seconds is not None]
+    return sum(recorded) if recorded else None
 
 
 def session_cost(session: Sequence[Row]) -> Cost | None:
@@ -77,5 +77,5 @@ def session_cost(session: Sequence[Row]) -> Cost | None:
     total = sum(session_parts.ended_s)
     kinds = ("case", PIPELINE_KIND, SERVING_KIND)
     work = [read_seconds(row["values"], "work_seconds") for row in session if row["kind"] in kinds]
-    known = [seconds for seconds in work if seconds is not None]
-    return Cost(total, sum(known)) if total and known and sum(known) <= total else None
+    recorded = [seconds for seconds in work if seconds is not None]
+    return Cost(total, sum(recorded)) if total and recorded and sum(recorded) <= total else None

@@ -80,9 +80,9 @@ def read_bundle(folder: Path) -> OpenBundle:
 
 def checksums(folder: Path, bundle: Bundle) -> bytes:
     """The content of `SHA256SUMS`, as `sha256sum -c` reads it."""
-    known = {each.path: each.sha256 for each in bundle.files}
-    known |= {name: file_sha256(confined(folder, name)) for name in (README, DESCRIPTION)}
-    return "".join(f"{known[name]}  {name}\n" for name in sorted(known)).encode()
+    digests = {each.path: each.sha256 for each in bundle.files}
+    digests |= {name: file_sha256(confined(folder, name)) for name in (README, DESCRIPTION)}
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
 
 def confined(folder: Path, name: str) -> Path:
@@ -144,9 +144,9 @@ def _check(bundle: Bundle, folder: Path) -> None:
 
 def _unnamed(folder: Path, bundle: Bundle) -> str:
     """The first file of the folder that no name stands for, hidden ones apart; empty where there is none."""
-    known = {each.path for each in bundle.files} | {DESCRIPTION, README, SUMS}
+    named = {each.path for each in bundle.files} | {DESCRIPTION, README, SUMS}
     names = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir())
-    return next((name for name in names if name not in known and not name.rpartition("/")[2].startswith(".")), "")
+    return next((name for name in names if name not in named and not name.rpartition("/")[2].startswith(".")), "")
 
 
 def _apart(paths: Iterable[str]) -> bool:

@@ -54,16 +54,18 @@ def bars(
     cases: Sequence[CaseSummary], model: str, batch: int, places: Mapping[str, int], shipped: Collection[str]
 ) -> Bars | None:
     """The bars of this model and batch; None where nothing was timed. `places` are the `numbers` of all cases."""
-    own = [case for case in cases if (case.model, case.batch) == (model, batch) and case.id in places]
-    if not own:
+    compared = [case for case in cases if (case.model, case.batch) == (model, batch) and case.id in places]
+    if not compared:
         return None
-    own.sort(key=_slower)
-    fastest = max(max(_reach(case)[1], case.images_per_second or 0.0) for case in own)
-    drawn = [_row(case, place, places[case.id], fastest, case.id in shipped) for place, case in enumerate(own)]
-    height = ROW_PX * len(own) + 4
-    words = f"Speed of {len(own)} engines of {model_name(model)} at batch {batch}, the fastest first; see the table."
+    compared.sort(key=_slower)
+    fastest = max(max(_reach(case)[1], case.images_per_second or 0.0) for case in compared)
+    drawn = [_row(case, place, places[case.id], fastest, case.id in shipped) for place, case in enumerate(compared)]
+    height = ROW_PX * len(compared) + 4
+    words = (
+        f"Speed of {len(compared)} engines of {model_name(model)} at batch {batch}, the fastest first; see the table."
+    )
     picture = svg(WIDTH, height, *drawn, class_="panel bars", role="group", aria_label=words)
-    return Bars(batch, picture, any(map(unreliable, own)), any(map(_fails, own)), tuple(own))
+    return Bars(batch, picture, any(map(unreliable, compared)), any(map(_fails, compared)), tuple(compared))
 
 
 def shade(precision: str) -> str:

@@ -45,18 +45,18 @@ def strips(trace: Trace) -> Strips | None:
 
 def picture(trace: Trace, label: str, warmup_s: float | None = None) -> Markup | None:
     """A strip for each figure that the driver told; what comes before `warmup_s` was not yet measured."""
-    found = strips(trace)
-    if found is None:
+    traced = strips(trace)
+    if traced is None:
         return None
-    first, last = found.seconds[0], found.seconds[-1]
+    first, last = traced.seconds[0], traced.seconds[-1]
 
     def x(at: float) -> int:
         return round(LEFT + (at - first) / (last - first) * (RIGHT - LEFT))
 
     parts: list[Markup] = []
     top = TOP
-    for unit, least, values in found.strips:
-        parts += _strip(values, unit, least, [x(at) for at in found.seconds], top)
+    for unit, least, values in traced.strips:
+        parts += _strip(values, unit, least, [x(at) for at in traced.seconds], top)
         top += STRIP_PX + GAP_PX
     words = [(LEFT, "0 s", "start"), (RIGHT, f"{last:.1f} s", "end")]
     if warmup_s is not None and first < warmup_s < last:
@@ -64,29 +64,29 @@ def picture(trace: Trace, label: str, warmup_s: float | None = None) -> Markup |
         parts.append(tag("path", d=f"M{begun} {TOP}V{top - GAP_PX}", class_="begun"))
         # The words stand where there is room for them, beside those at the ends.
         words = [words[1], (min(begun, RIGHT - WORDS_PX), f"measured from {warmup_s:.1f} s", "start")]
-    parts += [text((at, top + 6), said, anchor) for at, said, anchor in words]
+    parts += [text((at, top + 6), word, anchor) for at, word, anchor in words]
     return svg(WIDTH, top + 10, *parts, class_="samples", role="img", aria_label=label)
 
 
 def table(trace: Trace) -> tuple[list[str], list[tuple[str, ...]]]:
     """(units, lines) of the picture in figures: seconds since the pass began, and the readings then."""
-    found = strips(trace)
-    if found is None:
+    traced = strips(trace)
+    if traced is None:
         return [], []
-    last = len(found.seconds) - 1
+    last = len(traced.seconds) - 1
     places = dict.fromkeys(round(part * last / (TABLE_ROWS - 1)) for part in range(TABLE_ROWS))
     lines = []
     for place in places:
-        values = (strip[2][place] for strip in found.strips)
+        values = (strip[2][place] for strip in traced.strips)
         shown = ("–" if value is None else f"{value:.0f}" for value in values)
-        lines.append((f"{found.seconds[place]:.2f}", *shown))
-    return [unit for unit, _, _ in found.strips], lines
+        lines.append((f"{traced.seconds[place]:.2f}", *shown))
+    return [unit for unit, _, _ in traced.strips], lines
 
 
 def _strip(values: Readings, unit: str, least: float, xs: Sequence[int], top: int) -> list[Markup]:
     """A line, broken where a reading is missing, and the figures of its lowest and highest point."""
-    known = _known(values)
-    low, high = min(known), max(known)
+    readings = _known(values)
+    low, high = min(readings), max(readings)
     middle, span = (low + high) / 2, max(high - low, least)
     points = [
         None if value is None else (x, round(top + STRIP_PX / 2 - (value - middle) / span * STRIP_PX))
@@ -103,12 +103,12 @@ def _strip(values: Readings, unit: str, least: float, xs: Sequence[int], top: in
 
 def _runs(points: Sequence[tuple[int, int] | None]) -> Iterator[list[tuple[int, int]]]:
     """The points between those that are missing. One on a flat stretch says nothing that its neighbours do not."""
-    for there, run in groupby(points, key=lambda point: point is not None):
-        if there:
-            found = [point for point in run if point is not None]
-            inner = zip(found, found[1:-1], found[2:], strict=False)
+    for is_known, run in groupby(points, key=lambda point: point is not None):
+        if is_known:
+            known_points = [point for point in run if point is not None]
+            inner = zip(known_points, known_points[1:-1], known_points[2:], strict=False)
             kept = [here for before, here, after in inner if not before[1] == here[1] == after[1]]
-            yield [found[0], *kept, *found[-1:]] if len(found) > 1 else found
+            yield [known_points[0], *kept, *known_points[-1:]] if len(known_points) > 1 else known_points
 
 
 def _known(values: Readings) -> list[float]:

@@ -35,8 +35,8 @@ def picture(samples_ms: Floats, marks: Mapping[str, float | None], label: str) -
     """
     if samples_ms.size < FEWEST:
         return None
-    known = {name: value for name, value in marks.items() if value is not None}
-    low, high = _range(samples_ms, list(known.values()))
+    drawn_marks = {name: value for name, value in marks.items() if value is not None}
+    low, high = _range(samples_ms, list(drawn_marks.values()))
 
     def y(value_ms: float) -> int:
         share = (min(max(value_ms, low), high) - low) / (high - low)
@@ -49,7 +49,7 @@ def picture(samples_ms: Floats, marks: Mapping[str, float | None], label: str) -
         text((TIME_LEFT - 6, BOTTOM), f"{significant(low)} ms", "end"),
         _in_time(samples_ms, y),
         _distribution(samples_ms, low, high),
-        *_labelled(known, y),
+        *_labelled(drawn_marks, y),
         text((TIME_LEFT, AXIS), "call 1", "start"),
         text((TIME_LEFT + WINDOWS * WINDOW_PX, AXIS), f"call {samples_ms.size}", "end"),
         text((BARS_LEFT, AXIS), "how often", "start"),

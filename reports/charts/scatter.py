@@ -61,7 +61,7 @@ class Picture:
 def pictures(cases: Sequence[CaseSummary], least: float) -> list[Picture]:
     """One picture a model that was timed. A model without a judged accuracy has a picture without panels."""
     places = numbers(cases)
-    found = []
+    model_pictures = []
     for model in dict.fromkeys(case.model for case in cases if case.latency):
         timed = [case for case in cases if case.model == model and case.ranked]
         drawn = [case for case in timed if coordinates(case)]
@@ -71,8 +71,8 @@ def pictures(cases: Sequence[CaseSummary], least: float) -> list[Picture]:
             for batch in dict.fromkeys(case.batch for case in drawn)
             if scales
         ]
-        found.append(Picture(model, tuple(panels), tuple(case for case in timed if case not in drawn)))
-    return found
+        model_pictures.append(Picture(model, tuple(panels), tuple(case for case in timed if case not in drawn)))
+    return model_pictures
 
 
 def legend(cases: Sequence[CaseSummary]) -> list[tuple[str, str]]:
@@ -101,8 +101,8 @@ def _panel(batch: int, cases: Sequence[CaseSummary], places: Mapping[str, int], 
         if math.dist(point, home) > TIED_FROM_PX:
             ties += [line(home, point, "tie"), dot(home, "home")]
         drawn_marker = marker(point, places[case.id], shade(case.precision), failed=case.gate == "fail")
-        told = tag("title", _hover(case, speed, ratio, least))
-        markers.append(tag("g", told, drawn_marker, class_="point", role="img", tabindex="0"))
+        title = tag("title", _hover(case, speed, ratio, least))
+        markers.append(tag("g", title, drawn_marker, class_="point", role="img", tabindex="0"))
     steps = [line(homes[faster.id], homes[slower.id], "front") for faster, slower in itertools.pairwise(front)]
     gate_name = _gate_name(gate_y, obstacles)
     obstacles += [gate_name, Box(PLOT.left, gate_y - GATE_PX, PLOT.right, gate_y + GATE_PX)]

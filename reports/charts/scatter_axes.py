@@ -43,9 +43,9 @@ class Scales:
 
 def figures_of(case: CaseSummary) -> tuple[Ratio, Ratio]:
     """The coordinates of a case that is known to have them."""
-    found = coordinates(case)
-    assert found is not None
-    return found
+    figures = coordinates(case)
+    assert figures is not None
+    return figures
 
 
 def fitting(cases: Sequence[CaseSummary], least: float) -> Scales:
@@ -93,10 +93,10 @@ def log_ticks(low: float, high: float) -> list[float]:
         (1,),
     ):
         ticks = [step * 10.0**power for power in range(-4, 5) for step in steps]
-        found = [round(tick, 6) for tick in ticks if low <= tick <= high]
-        if all(math.log(right / left) >= nearest for left, right in itertools.pairwise(found)):
+        chosen_ticks = [round(tick, 6) for tick in ticks if low <= tick <= high]
+        if all(math.log(right / left) >= nearest for left, right in itertools.pairwise(chosen_ticks)):
             break
-    return found
+    return chosen_ticks
 
 
 def linear_ticks(low: float, high: float) -> list[float]:

@@ -37,7 +37,7 @@ class Axis:
 def picture(
     sessions: Sequence[str],
     values: Sequence[float | None],
-    told: Steps,
+    steps: Steps,
     figure: TrackedMetric,
     axis: Axis,
     in_words: Callable[[float], str],
@@ -45,7 +45,7 @@ def picture(
 ) -> Markup | None:
     """The nights as points on a line, with the levels, the steps and the changes of the environment.
 
-    `sessions`, `values` and the positions in `told` belong together. None where no night of the axis has a figure.
+    `sessions`, `values` and the positions in `steps` belong together. None where no night of the axis has a figure.
     """
     recent = [value for name, value in zip(sessions, values, strict=True) if name in axis.places and value is not None]
     if not recent:
@@ -62,9 +62,9 @@ def picture(
         *_marks(axis),
         text((LEFT - 6, TOP + 8), in_words(high), "end"),
         text((LEFT - 6, BOTTOM), in_words(low), "end"),
-        tag("path", d=_levels(told, places, axis, y), class_="level"),
+        tag("path", d=_levels(steps, places, axis, y), class_="level"),
         tag("path", d=_line(places, values, axis, y), class_="line"),
-        *_steps(told, places, values, axis, y),
+        *_steps(steps, places, values, axis, y),
         class_="nights",
         role="img",
         aria_label=label,
@@ -115,24 +115,24 @@ def _line(places: Sequence[int | None], values: Sequence[float | None], axis: Ax
     return path
 
 
-def _levels(told: Steps, places: Sequence[int | None], axis: Axis, y: Callable[[float], int]) -> str:
+def _levels(steps: Steps, places: Sequence[int | None], axis: Axis, y: Callable[[float], int]) -> str:
     path = ""
-    for level in told.levels:
-        known = [place for place in places[level.first : level.last + 1] if place is not None]
-        if known:
-            path += f"M{axis.x(known[0] - 0.4)} {y(level.value)}H{axis.x(known[-1] + 0.4)}"
+    for level in steps.levels:
+        drawn_places = [place for place in places[level.first : level.last + 1] if place is not None]
+        if drawn_places:
+            path += f"M{axis.x(drawn_places[0] - 0.4)} {y(level.value)}H{axis.x(drawn_places[-1] + 0.4)}"
     return path
 
 
 def _steps(
-    told: Steps,
+    steps: Steps,
     places: Sequence[int | None],
     values: Sequence[float | None],
     axis: Axis,
     y: Callable[[float], int],
 ) -> Iterator[Markup]:
     """A filled triangle up or down where a step is confirmed, a question mark where it is unclear."""
-    for step in told.steps:
+    for step in steps.steps:
         place, value = places[step.first_bad], values[step.first_bad]
         if place is None or value is None:
             continue

@@ -94,8 +94,8 @@ def _described(rows: Sequence[Row]) -> dict[str, Any]:
         for name, value in facts.items()
         if name not in ("path", "sha256")
     }
-    known = {**line["environment"], **dict(gpu_facts(session)), **settings, **data}
-    return {"commit": "", "environment": known | ({"commit": line["commit"]} if line["commit"] else {})}
+    described = {**line["environment"], **dict(gpu_facts(session)), **settings, **data}
+    return {"commit": "", "environment": described | ({"commit": line["commit"]} if line["commit"] else {})}
 
 
 def _words(value: Any) -> str:

@@ -99,31 +99,31 @@ def compare(before: Sequence[Row], after: Sequence[Row]) -> SideBySide:
     )
 
 
-def told(found: SideBySide) -> list[Finding]:
+def findings_of(comparison: SideBySide) -> list[Finding]:
     """What a reader has to know first: what broke, what is slower, then the rest."""
 
     def of(verdict: str) -> list[CaseSummary]:
-        return [pair.after for pair in found.pairs if pair.verdict == verdict]
+        return [pair.after for pair in comparison.pairs if pair.verdict == verdict]
 
-    closed = [pair.after for pair in found.pairs if pair.after.gate_label == "fail" != pair.before.gate_label]
+    closed = [pair.after for pair in comparison.pairs if pair.after.gate_label == "fail" != pair.before.gate_label]
     opened = [
-        pair.after for pair in found.pairs if pair.before.gate_label == "fail" and pair.after.gate_label == "pass"
+        pair.after for pair in comparison.pairs if pair.before.gate_label == "fail" and pair.after.gate_label == "pass"
     ]
-    crashed = [pair.after for pair in found.pairs if pair.after.status == "error" != pair.before.status]
+    crashed = [pair.after for pair in comparison.pairs if pair.after.status == "error" != pair.before.status]
     open_in_b = [
-        pair for pair in found.pairs if pair.after.gate not in ("pass", "fail") and pair.after.status != "error"
+        pair for pair in comparison.pairs if pair.after.gate not in ("pass", "fail") and pair.after.status != "error"
     ]
     unjudged = [pair.after for pair in open_in_b if pair.before.gate == "pass"]
-    less = [p.after for p in found.pairs if p.accuracy is not None and p.accuracy <= -LEAST_ACCURACY]
+    less = [p.after for p in comparison.pairs if p.accuracy is not None and p.accuracy <= -LEAST_ACCURACY]
     matters = f"by {100 * LEAST:g} % or more"
-    said = [
+    remarks = [
         (Code.COMPARE_GATE_FAILED, "fail", "The gate fails in B and did not in A: {}.", closed),
         (Code.COMPARE_ERROR, "fail", "Stopped with an error in B and did not in A: {}.", crashed),
         (
             Code.COMPARE_CANNOT_RUN,
             "fail",
             "Ran in A and could not in B: {}.",
-            [case for case, why in found.only_before if why != NOT_ASKED],
+            [case for case, why in comparison.only_before if why != NOT_ASKED],
         ),
         (Code.COMPARE_SLOWER, "warn", f"Slower in B {matters}: {{}}.", of(SLOWER)),
         (
@@ -142,16 +142,16 @@ def told(found: SideBySide) -> list[Finding]:
             Code.COMPARE_NOT_ASKED,
             "info",
             "Ran in A and was not asked in B: {}.",
-            [case for case, why in found.only_before if why == NOT_ASKED],
+            [case for case, why in comparison.only_before if why == NOT_ASKED],
         ),
     ]
     findings = [
         Finding(code, level, text.format(describe_cases(cases)), cases=ids(cases), data={"count": len(cases)})
-        for code, level, text, cases in said
+        for code, level, text, cases in remarks
         if cases
     ]
     nothing = [Finding(Code.COMPARE_NOTHING, "warn", "No case ran in both runs: there is nothing to compare.")]
-    return findings if found.pairs else [*nothing, *findings]
+    return findings if comparison.pairs else [*nothing, *findings]
 
 
 @cache
@@ -159,17 +159,19 @@ def _environment() -> Environment:
     return make_environment(kept=kept, points=points)
 
 
-def render(found: SideBySide) -> str:
+def render(comparison: SideBySide) -> str:
     """The comparison as one page that needs nothing else; all text of the records is escaped."""
     template = _environment().get_template("side_by_side.html.j2")
-    only = (("A", found.only_before), ("B", found.only_after))
-    return template.render(found=found, findings=told(found), only=only, drift=DRIFT, missing=formatting.MISSING)
+    only = (("A", comparison.only_before), ("B", comparison.only_after))
+    return template.render(
+        comparison=comparison, findings=findings_of(comparison), only=only, drift=DRIFT, missing=formatting.MISSING
+    )
 
 
-def write(found: SideBySide, path: Path) -> None:
+def write(comparison: SideBySide, path: Path) -> None:
     """Write the page whole or not at all. Raises `ReportError` where that cannot be done."""
     try:
-        write_atomically(path, render(found))
+        write_atomically(path, render(comparison))
     except OSError as error:
         raise ReportError(
             f"{path}: cannot write the page: {error.strerror or error}",
@@ -236,8 +238,8 @@ def _only(
     here: Mapping[str, CaseSummary], there: Mapping[str, CaseSummary], name: str
 ) -> tuple[tuple[CaseSummary, str], ...]:
     """The cases that ran here and not there, and what the other run, `name`, says of them."""
-    found = [(case, there.get(case.id)) for case in here.values() if case.attempted]
-    lost = [(case, other) for case, other in found if other is None or not other.attempted]
+    attempted = [(case, there.get(case.id)) for case in here.values() if case.attempted]
+    lost = [(case, other) for case, other in attempted if other is None or not other.attempted]
     return tuple((case, f"{name}: {_why_idle(other)}" if other else NOT_ASKED) for case, other in lost)
 
 

@@ -2,25 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 
-from reports.compare.runs import DRIFT, Pair, SideBySide, kept, points, told
+from reports.compare.runs import DRIFT, Pair, SideBySide, findings_of, kept, points
 from reports.text.formatting import significant, size, times, times_interval
 
 HEAD = ("case", "B is", "speed B/A", "(95 %)", "p50 ms A", "B", "kept A", "B", "difference", "gate", "size A", "B")
 BUILD_HEAD = ("build s A", "B")
 
 
-def as_text(found: SideBySide) -> str:
+def as_text(comparison: SideBySide) -> str:
     """What broke first, then the changes, a table of the cases, and what the comparison cannot tell."""
-    lines = [f"Two runs on {found.machine}"]
-    for name, session in (("A", found.before), ("B", found.after)):
+    lines = [f"Two runs on {comparison.machine}"]
+    for name, session in (("A", comparison.before), ("B", comparison.after)):
         lines.append(f"  {name}: {session['at']}, session {session['session']}")
-    lines += ["", *(f"{finding.level.upper():4}  {finding.text}" for finding in told(found)), ""]
-    lines.append("Changed:" if found.changed else "Nothing changed beside it that the records know of.")
-    lines += [f"  {name}: {old} → {new}" for name, old, new in found.changed]
-    if found.pairs:
-        lines += ["", *_aligned([(*HEAD, *BUILD_HEAD), *map(_cells, found.pairs)])]
-    lines += [f"  {pair.after.id}: {pair.verdict}: {pair.why}" for pair in found.pairs if pair.why]
-    for name, cases in (("A", found.only_before), ("B", found.only_after)):
+    lines += ["", *(f"{finding.level.upper():4}  {finding.text}" for finding in findings_of(comparison)), ""]
+    lines.append("Changed:" if comparison.changed else "Nothing changed beside it that the records know of.")
+    lines += [f"  {name}: {old} → {new}" for name, old, new in comparison.changed]
+    if comparison.pairs:
+        lines += ["", *_aligned([(*HEAD, *BUILD_HEAD), *map(_cells, comparison.pairs)])]
+    lines += [f"  {pair.after.id}: {pair.verdict}: {pair.why}" for pair in comparison.pairs if pair.why]
+    for name, cases in (("A", comparison.only_before), ("B", comparison.only_after)):
         lines += ["", f"Only in {name}:"] * bool(cases) + [f"  {case.id}: {why}" for case, why in cases]
     return "\n".join([*lines, "", DRIFT, ""])
 

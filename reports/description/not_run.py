@@ -35,13 +35,13 @@ def unanswered(cases: Sequence[CaseSummary]) -> list[NotRun]:
         for question, outcome, reason in case.reasons():
             if outcome in ("skipped", "error"):
                 stages.setdefault((outcome, reason), []).append(question)
-        for (outcome, reason), asked in stages.items():
-            groups.setdefault((outcome, join_words(each for each in asked if each != "matrix"), reason), []).append(
+        for (outcome, reason), questions in stages.items():
+            groups.setdefault((outcome, join_words(each for each in questions if each != "matrix"), reason), []).append(
                 case
             )
     return [
-        NotRun(outcome, asked, reason, tuple(case.id for case in found), described(found, cases))
-        for (outcome, asked, reason), found in sorted(groups.items(), key=lambda group: group[0][0])
+        NotRun(outcome, question, reason, tuple(case.id for case in group_cases), described(group_cases, cases))
+        for (outcome, question, reason), group_cases in sorted(groups.items(), key=lambda group: group[0][0])
     ]
 
 
@@ -57,9 +57,9 @@ def described(cases: Sequence[CaseSummary], everything: Sequence[CaseSummary]) -
     for backend, cells in backends.items():
         scope = "; ".join(filter(None, (_scope(block, axes) for block in _blocks(list(dict.fromkeys(cells))))))
         together.setdefault(scope, []).append(backend)
-    known = dict.fromkeys(case.backend for case in everything)
+    all_backends = dict.fromkeys(case.backend for case in everything)
     return "; ".join(
-        ("all backends" if len(names) == len(known) > 1 else ", ".join(map(backend_name, names)))
+        ("all backends" if len(names) == len(all_backends) > 1 else ", ".join(map(backend_name, names)))
         + (f" ({scope})" if scope else "")
         for scope, names in together.items()
     )
@@ -87,9 +87,9 @@ def _scope(block: Sequence[Sequence[str | int]], everything: Sequence[Sequence[s
     """`INT8, all batches and models`; an axis on which the matrix has one value only needs no word."""
     words: list[str] = []
     whole: list[str] = []
-    for axis, values, known in zip(AXES, block, everything, strict=True):
-        if len(values) == len(known):
-            whole += [axis] if len(known) > 1 else []
+    for axis, values, all_values in zip(AXES, block, everything, strict=True):
+        if len(values) == len(all_values):
+            whole += [axis] if len(all_values) > 1 else []
         elif axis == "precisions":
             words.append(join_words(str(value).upper() for value in values))
         elif axis == "batches":

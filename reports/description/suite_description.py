@@ -19,13 +19,13 @@ DATA_OF = {"detection": "detection data", "zero-shot": "zero-shot data", **dict.
 
 def about(suite: Mapping[str, Any]) -> str:
     """`YOLO: yolov8n.pt on 64 images of instances.json; CLIP: vit on 256 generated images`."""
-    said, parts = [], read_suite(suite)
+    descriptions, parts = [], read_suite(suite)
     for model, shown, data in PAIRS:
         name = parts.get(model, SuitePart()).name
         images = _images(parts.get(data, SuitePart()))
         if name:
-            said.append(f"{shown}: {name}{f' on {images}' if images else ''}")
-    return "; ".join(said)
+            descriptions.append(f"{shown}: {name}{f' on {images}' if images else ''}")
+    return "; ".join(descriptions)
 
 
 def generated(suite: Mapping[str, Any], task: str) -> bool:

@@ -26,8 +26,8 @@ def throttled(seen: Session) -> Iterator[Finding]:
     for case in seen.cases:
         card = gpu_figures(case)
         if card.throttled:
-            again = f"still after {pluralize(card.repeats, 'repeat')}" if card.repeats else "and not measured again"
-            by = f"the card was throttled by {cause(card)}, {again}"
+            repeated = f"still after {pluralize(card.repeats, 'repeat')}" if card.repeats else "and not measured again"
+            by = f"the card was throttled by {cause(card)}, {repeated}"
             lasting.append((case, f"{by}: it can be faster than these times.", {"repeats": card.repeats}))
         elif card.repeats:
             repeats = pluralize(card.repeats, "repeat")
@@ -78,5 +78,5 @@ def _span(values: Sequence[float]) -> str:
 
 def cause(card: GpuFigures) -> str:
     """What held the card back, the most frequent first."""
-    known = sorted((name for name in card.reasons if name in HELD_BACK), key=lambda name: -card.reasons[name])
-    return join_words(dict.fromkeys(HELD_BACK[name] for name in known)) or "something that was not recorded"
+    held_back = sorted((name for name in card.reasons if name in HELD_BACK), key=lambda name: -card.reasons[name])
+    return join_words(dict.fromkeys(HELD_BACK[name] for name in held_back)) or "something that was not recorded"

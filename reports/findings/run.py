@@ -150,15 +150,15 @@ def _silent_fp32(seen: Session) -> Iterator[Finding]:
             continue
         layers = case.build.layers
         notes = [note for note in case.build.notes if COMPUTES_IN_FP32.search(note)]
-        asked = case.precision.upper()
+        wanted = case.precision.upper()
         # "fp16 or int8": the engine may be either.
         computing = any(count for precision, count in layers.items() if case.precision in precision.split(" or "))
         if notes:
-            how = "only partly" if computing else "not really"
-            remarks.append((case, f"{how} {asked}: {first_line(notes[0])}", {"asked": asked}))
+            extent = "only partly" if computing else "not really"
+            remarks.append((case, f"{extent} {wanted}: {first_line(notes[0])}", {"asked": wanted}))
         elif layers and not computing:
             remarks.append(
-                (case, f"not really {asked}: its layers compute in {layers_text(layers)}.", {"asked": asked})
+                (case, f"not really {wanted}: its layers compute in {layers_text(layers)}.", {"asked": wanted})
             )
     yield from together(Code.PRECISION_NOT_AS_ASKED, "warn", remarks)
 

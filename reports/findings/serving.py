@@ -19,8 +19,8 @@ def broken(seen: Session) -> Iterator[Finding]:
             for stage, ended in each.outcomes.items():
                 if ended == outcome:
                     sentence = f"the {stage} stage {words}: {_reason(each, stage)}"
-                    known = {"id": each.name.id, "stage": stage}
-                    yield Finding(code, "fail", sentence, f"served, {each.name.id}", data=known, place=PLACE)
+                    data = {"id": each.name.id, "stage": stage}
+                    yield Finding(code, "fail", sentence, f"served, {each.name.id}", data=data, place=PLACE)
 
 
 def doubts(seen: Session) -> Iterator[Finding]:
@@ -30,10 +30,8 @@ def doubts(seen: Session) -> Iterator[Finding]:
             if ended == "skipped":
                 what = "was not measured" if stage == "matrix" else f"{stage} was not measured"
                 sentence = f"{what}: {_reason(each, stage)}"
-                known = {"id": each.name.id}
-                yield Finding(
-                    Code.SERVING_NOT_RUN, "info", sentence, f"served, {each.name.id}", data=known, place=PLACE
-                )
+                data = {"id": each.name.id}
+                yield Finding(Code.SERVING_NOT_RUN, "info", sentence, f"served, {each.name.id}", data=data, place=PLACE)
 
 
 def _reason(each: ServingSummary, stage: str) -> str:

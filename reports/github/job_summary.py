@@ -105,10 +105,10 @@ def _clipped(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _commands(kind: str, said: Sequence[tuple[str, str]], most: int) -> list[str]:
-    shown = said if len(said) <= most else said[: most - 1]
+def _commands(kind: str, messages: Sequence[tuple[str, str]], most: int) -> list[str]:
+    shown = messages if len(messages) <= most else messages[: most - 1]
     commands = [command(kind, title, message) for title, message in shown]
-    if hidden := len(said) - len(shown):
+    if hidden := len(messages) - len(shown):
         text = f"GitHub shows {most} {kind}s a step; the job summary and the report have the others."
         commands.append(command(kind, f"{hidden} more are not shown here", text))
     return commands
@@ -134,8 +134,11 @@ def _doubts(cases: Sequence[CaseSummary]) -> Iterator[tuple[str, str]]:
             if outcome == "error":
                 yield f"{case.id} stopped with an error ({question})", reason
     for case in cases:
-        if found := caveats(case):
-            yield f"{case.id} is a rough timing", f"Take it as rough: {join_words(each.words for each in found)}."
+        if case_caveats := caveats(case):
+            yield (
+                f"{case.id} is a rough timing",
+                f"Take it as rough: {join_words(each.words for each in case_caveats)}.",
+            )
 
 
 def _answer(reading: Reading) -> Iterator[str]:
@@ -168,15 +171,16 @@ def _doubts_of(reading: Reading) -> Iterator[str]:
         yield f"- {LEVEL_SIGNS[kind.level]} {escaped(kind.title)}"
     yield from ("", "<details><summary>Which cases, and why</summary>", "")
     for kind in reading.doubts:
-        yield from (f"- {LEVEL_SIGNS[found.level]} {escaped(found.text)}" for found in kind.findings)
+        yield from (f"- {LEVEL_SIGNS[finding.level]} {escaped(finding.text)}" for finding in kind.findings)
     yield from ("", "</details>")
 
 
-def _since(said: Sequence[Regression]) -> Iterator[str]:
-    if said:
+def _since(regressions: Sequence[Regression]) -> Iterator[str]:
+    if regressions:
         yield from ("", "### Since when", "")
-    for one in said:
-        yield f"- {LEVEL_SIGNS[one.level]} **{one.kind.capitalize()}** {escaped(one.case)}: {escaped(one.sentence)}"
+    for regression in regressions:
+        head = f"{LEVEL_SIGNS[regression.level]} **{regression.kind.capitalize()}** {escaped(regression.case)}"
+        yield f"- {head}: {escaped(regression.sentence)}"
 
 
 def _recommendations(reading: Reading) -> Iterator[str]:
@@ -222,14 +226,14 @@ def _with(figure: str, beside: str) -> str:
 
 def _claims(reading: Reading) -> Iterator[str]:
     """The promises that this run has an answer to, and how many it has none to."""
-    said = judge_claims(reading.seen)
-    measured = [claim for claim in said if claim.verdict != NOT_MEASURED]
+    claims = judge_claims(reading.seen)
+    measured = [claim for claim in claims if claim.verdict != NOT_MEASURED]
     if not measured:
         return
     yield from ("", "### Claims", "", _row("promise", "here", "measured"), _row(*["---"] * 3))
     for claim in measured:
         yield _row(escaped(claim.text), f"**{claim.verdict}**", escaped(claim.found or claim.why))
-    if left := len(said) - len(measured):
+    if left := len(claims) - len(measured):
         yield from ("", f"Not measured in this run: {pluralize(left, 'promise')}; the report tells why of each.")
 
 
@@ -239,8 +243,8 @@ def _unanswered(reading: Reading) -> Iterator[str]:
         return
     yield from ("", "### What did not run", "")
     for group in groups:
-        asked = " ".join(filter(None, [group.question, "error" if group.outcome == "error" else ""]))
-        reason = escaped(f"{asked}: {group.reason}" if asked else group.reason)
+        question = " ".join(filter(None, [group.question, "error" if group.outcome == "error" else ""]))
+        reason = escaped(f"{question}: {group.reason}" if question else group.reason)
         yield f"- {reason} – {pluralize(len(group.cases), 'case')}: {escaped(group.where)}"
 
 

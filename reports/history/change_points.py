@@ -214,12 +214,12 @@ def _agreeing(departures: Floats, size: float) -> tuple[int, int]:
     return int(np.count_nonzero((shares > 0.5) & (shares <= 1.5))), int(np.count_nonzero(shares > 1.5))
 
 
-def _placed(nights: NDArray[np.intp], found: _Break, least: float, log: bool) -> Step:
-    size = (found.size, found.size - found.half, found.size + found.half)
+def _placed(nights: NDArray[np.intp], candidate: _Break, least: float, log: bool) -> Step:
+    size = (candidate.size, candidate.size - candidate.half, candidate.size + candidate.half)
     change, low, high = (math.exp(part) for part in size) if log else size
-    why = found.why or ("smaller than what is of interest" if abs(found.size) < least else "")
-    last_good, first_bad = int(nights[found.at - 1]), int(nights[found.at])
-    return Step(last_good, first_bad, change, low, high, found.nights, not why, why, log)
+    why = candidate.why or ("smaller than what is of interest" if abs(candidate.size) < least else "")
+    last_good, first_bad = int(nights[candidate.at - 1]), int(nights[candidate.at])
+    return Step(last_good, first_bad, change, low, high, candidate.nights, not why, why, log)
 
 
 def _too_early(residuals: Floats, noise: Noise, least: float) -> int:

@@ -12,22 +12,22 @@ def last_good(history: pd.DataFrame, session: str) -> dict[str, str]:
 
     `history` is a `reports.history.store.load` frame that has the session.
     """
-    known = until(history, session)
-    own = known[known["session"] == session]
-    earlier = known[known["session"] != session]
+    past_lines = until(history, session)
+    tonight = past_lines[past_lines["session"] == session]
+    earlier = past_lines[past_lines["session"] != session]
     sessions = earlier["session"].nunique()
     if not sessions:
         return {}
     passed = earlier[earlier["status"] == WELL].drop_duplicates("case", keep="last").set_index("case")
-    asked = set(earlier["case"])
-    told = {}
-    for case in own[own["status"] != WELL]["case"]:
+    seen_before = set(earlier["case"])
+    sentences = {}
+    for case in tonight[tonight["status"] != WELL]["case"]:
         if case in passed.index:
             known_commit = passed["commit"][case]
             commit = "" if pd.isna(known_commit) else short_commit(str(known_commit))
-            told[str(case)] = f"passed last on {passed['at'][case][:10]}{f', commit {commit}' if commit else ''}"
-        elif case in asked:
-            told[str(case)] = f"never passed in {sessions} earlier {'session' if sessions == 1 else 'sessions'}"
+            sentences[str(case)] = f"passed last on {passed['at'][case][:10]}{f', commit {commit}' if commit else ''}"
+        elif case in seen_before:
+            sentences[str(case)] = f"never passed in {sessions} earlier {'session' if sessions == 1 else 'sessions'}"
         else:
-            told[str(case)] = "new in this session"
-    return told
+            sentences[str(case)] = "new in this session"
+    return sentences

@@ -92,8 +92,8 @@ def verdicts_of(
     cases: Mapping[tuple[str, str], list[Line]], watched: tuple[TrackedMetric, ...] = TRACKED
 ) -> list[Verdict]:
     """The same for the lines of `lines_by_case`."""
-    found = (_verdict(*names, lines, figure) for names, lines in cases.items() for figure in watched)
-    return [verdict for verdict in found if verdict]
+    verdicts = (_verdict(*names, lines, figure) for names, lines in cases.items() for figure in watched)
+    return [verdict for verdict in verdicts if verdict]
 
 
 def lines_by_case(history: pd.DataFrame) -> dict[tuple[str, str], list[Line]]:
@@ -110,26 +110,26 @@ def lines_by_case(history: pd.DataFrame) -> dict[tuple[str, str], list[Line]]:
 
 def _for_case(figure: TrackedMetric, nights: Sequence[Mapping[str, Any]]) -> TrackedMetric:
     """The figure with the threshold that the history has for this case, if it has one."""
-    own = nights[-1].get("thresholds") if nights else None
-    least = own.get(figure.column) if own else None
+    thresholds = nights[-1].get("thresholds") if nights else None
+    least = thresholds.get(figure.column) if thresholds else None
     return figure if least is None else replace(figure, least=least)
 
 
 def _verdict(device: str, case: str, nights: list[Line], figure: TrackedMetric) -> Verdict | None:
     figure = _for_case(figure, nights)
     values = [measured(night, figure) for night in nights]
-    told = look(nights, figure)
-    for step in reversed(told.steps):
+    steps = look(nights, figure)
+    for step in reversed(steps.steps):
         if step.confirmed and _worse(step.change, figure):
-            now = _since(told, step, figure)
+            now = _since(steps, step, figure)
             # What came back is over; an earlier step may hold all the same.
             if _worse(now, figure) and _size(now, figure) >= figure.least:
-                moved = told.levels[-1].first > step.first_bad
+                moved = steps.levels[-1].first > step.first_bad
                 return replace(_of_step("confirmed", device, case, nights, figure, step), now=now if moved else None)
-    last = told.steps[-1] if told.steps else None
+    last = steps.steps[-1] if steps.steps else None
     if last and not last.confirmed and _worse(last.change, figure) and _size(last.change, figure) >= figure.least:
         return _of_step("unclear", device, case, nights, figure, last)
-    walk = told.drifts[-1] if told.drifts else None
+    walk = steps.drifts[-1] if steps.drifts else None
     if walk and _worse(walk.change, figure) and _size(walk.change, figure) >= figure.least:
         ends = nights[walk.first], nights[walk.last]
         count = sum(value is not None for value in values[walk.first : walk.last + 1])
@@ -211,8 +211,8 @@ def _worse(change: float, figure: TrackedMetric) -> bool:
     return (change > (1.0 if figure.log else 0.0)) == figure.more_is_worse
 
 
-def _since(told: Steps, step: Step, figure: TrackedMetric) -> float:
+def _since(steps: Steps, step: Step, figure: TrackedMetric) -> float:
     """The newest level against the one before the step."""
-    before = next(level.value for level in told.levels if level.first <= step.last_good <= level.last)
-    now = told.levels[-1].value
+    before = next(level.value for level in steps.levels if level.first <= step.last_good <= level.last)
+    now = steps.levels[-1].value
     return now / before if figure.log else now - before

@@ -56,8 +56,10 @@ def night_noise(y: Floats) -> float:
 
 def night_weights(spreads: Sequence[float | None] | None, nights: NDArray[np.intp], noise: float) -> Floats:
     """A night's weight: the common noise over that noise and the night's own error, added in quadrature."""
-    own = np.array([(spreads[night] or 0.0) if spreads is not None else 0.0 for night in nights], dtype=np.float64)
-    return noise / np.hypot(noise, np.nan_to_num(own))
+    night_spreads = np.array(
+        [(spreads[night] or 0.0) if spreads is not None else 0.0 for night in nights], dtype=np.float64
+    )
+    return noise / np.hypot(noise, np.nan_to_num(night_spreads))
 
 
 def partition(y: Floats, weights: Floats, noise: float) -> tuple[list[int], Floats]:
@@ -99,10 +101,10 @@ def _costs(y: Floats, weights: Floats) -> tuple[Floats, Floats]:
     order = np.argsort(y, kind="stable")
     centre = float(y[order[n // 2]])  # small numbers, so that the running sums lose nothing
     ranked = y[order] - centre
-    own = np.zeros((n + 1, n))
-    own[order + 1, np.arange(n)] = weights[order]
-    weight = own.cumsum(axis=0).cumsum(axis=1)
-    moment = (own * ranked).cumsum(axis=0).cumsum(axis=1)
+    placed_weights = np.zeros((n + 1, n))
+    placed_weights[order + 1, np.arange(n)] = weights[order]
+    weight = placed_weights.cumsum(axis=0).cumsum(axis=1)
+    moment = (placed_weights * ranked).cumsum(axis=0).cumsum(axis=1)
     left, right = _pieces(n)
     inside = weight[right + 1] - weight[left]
     whole = inside[:, -1]

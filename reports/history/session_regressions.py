@@ -61,28 +61,28 @@ def judge(history: pd.DataFrame, session: str) -> list[Regression]:
     matrix may be chosen smaller. Raises `ReportError` where the history does not have the session.
     """
     nights = until(history, session)
-    own = nights[nights["session"] == session]
-    tonight = {str(line["case"]): line for line in own.to_dict("records")}
+    session_lines = nights[nights["session"] == session]
+    tonight = {str(line["case"]): line for line in session_lines.to_dict("records")}
     answered = [case for case, line in tonight.items() if line["status"] in ANSWERED]
-    found = [
+    regressions = [
         Regression(KINDS[verdict.kind], verdict.case, verdict.figure, sentence(verdict))
         for verdict in verdicts(nights[nights["case"].isin(answered)])
         if verdict.kind != "unclear" or measured(tonight[verdict.case], FIGURES[verdict.figure]) is not None
     ]
     if answered:
-        found += _vanished(nights[nights["session"] != session], tonight)
+        regressions += _vanished(nights[nights["session"] != session], tonight)
     order = ("regression", "vanished", "drift", "unclear")
-    return sorted(found, key=lambda since: order.index(since.kind))
+    return sorted(regressions, key=lambda since: order.index(since.kind))
 
 
 def until(history: pd.DataFrame, session: str) -> pd.DataFrame:
     """The lines of this session and of all earlier ones of its device, by time."""
-    own = history[history["session"] == session]
-    if own.empty:
+    session_lines = history[history["session"] == session]
+    if session_lines.empty:
         raise ReportError(
             f"the history does not have session {session}", hint="add it first: python -m reports history add"
         )
-    device, at = own["device"].iloc[0], own["at"].iloc[0]
+    device, at = session_lines["device"].iloc[0], session_lines["at"].iloc[0]
     earlier = (history["at"] < at) | ((history["at"] == at) & (history["session"] <= session))
     return history[(history["device"] == device) & earlier].sort_values(["at", "session"], kind="stable")
 
@@ -127,12 +127,12 @@ def _where(good: Mapping[str, str], bad: Mapping[str, str], changed: Mapping[str
     """`(commit abc1234..def5678; driver 550.1 → 560.2)`; the sessions where a commit is not known."""
     old, new = short_commit(good["commit"]), short_commit(bad["commit"])
     if not old or not new:
-        said = f"session {good['session']}..{bad['session']}"
+        commits = f"session {good['session']}..{bad['session']}"
     else:
-        said = f"same commit {old}" if good["commit"] == bad["commit"] else f"commit {old}..{new}"
+        commits = f"same commit {old}" if good["commit"] == bad["commit"] else f"commit {old}..{new}"
     names = sorted(changed, key=lambda name: (name != "driver", name))
     versions = join_words((f"{name} {changed[name][0]} → {changed[name][1]}" for name in names), most=6)
-    return f"({said}; {versions or 'same versions'})"
+    return f"({commits}; {versions or 'same versions'})"
 
 
 def short_commit(name: str) -> str:
@@ -152,8 +152,8 @@ def _vanished(earlier: pd.DataFrame, tonight: Mapping[str, Mapping[str, Any]]) -
         good, bad, changed = between(before, now or lines[0])
         what = ABSENT[now["status"]] if now else "is not in this session"
         reason = "" if now is None or pd.isna(now["reason"]) else f": {first_line(str(now['reason']))}"
-        told = f"gave an answer on {_day(good)}, now it {what} {_where(good, bad, changed)}{reason}"
-        yield Regression("vanished", str(before["case"]), "answer", told)
+        text = f"gave an answer on {_day(good)}, now it {what} {_where(good, bad, changed)}{reason}"
+        yield Regression("vanished", str(before["case"]), "answer", text)
 
 
 def _was_asked(
@@ -163,8 +163,8 @@ def _was_asked(
 
     What it did not answer before, either, says nothing.
     """
-    asked = all(any(line[part] == before[part] for line in lines) for part in ("model", "precision", "batch"))
+    still_in_matrix = all(any(line[part] == before[part] for line in lines) for part in ("model", "precision", "batch"))
     silent = [line for line in lines if line["backend"] == before["backend"] and line["status"] not in ANSWERED]
-    return asked and any(
+    return still_in_matrix and any(
         str(line["case"]) not in latest or latest[str(line["case"])]["status"] in ANSWERED for line in silent
     )

@@ -70,18 +70,18 @@ def append(folder: str | os.PathLike[str], rows: Sequence[Row]) -> Path:
     rows hold no session; where the disk refuses.
     """
     lines = session_lines(rows)
-    head, own = lines[0], lines[1:]
+    head, case_lines = lines[0], lines[1:]
     path = Path(folder) / file_name(head["device"], head["driver"])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             try:
-                known = read_lines(path) if path.exists() else [head]
+                stored_lines = read_lines(path) if path.exists() else [head]
             except NotHistoryError as fault:
                 raise set_aside(path, str(fault)) from None
-            new = [line for line in own if line not in known]
+            new = [line for line in case_lines if line not in stored_lines]
             if new:
-                replace_file(path, [*known, *new])
+                replace_file(path, [*stored_lines, *new])
     except OSError as error:
         raise ReportError(
             f"{path}: cannot write the history: {error.strerror or error}",
@@ -99,7 +99,7 @@ def load(folder: str | os.PathLike[str]) -> pd.DataFrame:
     that is no history, and for thresholds that are none; nothing is renamed, as the folder may be someone else's.
     """
     thresholds = read_thresholds(folder)
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    by_case: dict[tuple[str, str, str], dict[str, Any]] = {}
     for path in sorted(Path(folder).glob(f"*{SUFFIX}")):
         try:
             lines = read_lines(path)
@@ -113,11 +113,11 @@ def load(folder: str | os.PathLike[str]) -> pd.DataFrame:
         for line in lines:
             if line["kind"] == "case" and line["session"] in sessions:
                 # Popped first, so that the later line also takes the later place.
-                found.pop((device, line["session"], line["case"]), None)
-                found[device, line["session"], line["case"]] = {"device": device, **sessions[line["session"]], **line}
-                found[device, line["session"], line["case"]]["thresholds"] = thresholds.of(line["case"])
+                by_case.pop((device, line["session"], line["case"]), None)
+                by_case[device, line["session"], line["case"]] = {"device": device, **sessions[line["session"]], **line}
+                by_case[device, line["session"], line["case"]]["thresholds"] = thresholds.of(line["case"])
     frame = pd.DataFrame(
-        {name: pd.Series([line.get(name) for line in found.values()], dtype=kind) for name, kind in COLUMNS.items()}
+        {name: pd.Series([line.get(name) for line in by_case.values()], dtype=kind) for name, kind in COLUMNS.items()}
     )
     return frame.sort_values(["at", "session"], kind="stable", ignore_index=True)
 
@@ -133,9 +133,9 @@ def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
     session = next((row for row in last_session(list(rows)) if row["kind"] == "session"), None)
     if session is None:
         raise ReportError("these rows hold no session", hint="give the rows of a benchmark record")
-    found = read_environment(session["environment"])
-    gpu = found.gpu if read_settings(session).on_gpu else None
-    device, driver = gpu or found.cpu or "cpu", (found.card.driver or "") if gpu else ""
+    environment = read_environment(session["environment"])
+    gpu = environment.gpu if read_settings(session).on_gpu else None
+    device, driver = gpu or environment.cpu or "cpu", (environment.card.driver or "") if gpu else ""
     # What stands on every line of a file must not differ between the sessions of one night's shards.
     return [
         {"kind": "history", "schema": SCHEMA, "device": device, "driver": driver or ("unknown" if gpu else "cpu")},
@@ -143,7 +143,7 @@ def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "kind": "session",
             "session": session["session"],
             "at": session["at"],
-            "commit": found.commit,
+            "commit": environment.commit,
             "environment": _environment(session, driver),
         },
         *(_case_line(session["session"], case) for case in summarize(rows)),
@@ -152,9 +152,9 @@ def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _environment(session: Row, driver: str) -> dict[str, str]:
     """Everything beside the commit that may move a figure, name by name: versions, driver, weights."""
-    found = read_environment(session["environment"])
-    named: dict[str, Any] = {**found.packages, "driver": driver}
-    named |= {name: getattr(found, name) for name in ("python", "platform", "cpu", "cores")}
+    environment = read_environment(session["environment"])
+    named: dict[str, Any] = {**environment.packages, "driver": driver}
+    named |= {name: getattr(environment, name) for name in ("python", "platform", "cpu", "cores")}
     named |= {f"{name} weights": part.sha256[:12] for name, part in read_suite(session["suite"]).items() if part.sha256}
     return {name: str(value) for name, value in sorted(named.items()) if value}
 
@@ -210,6 +210,6 @@ def _reliable(case: CaseSummary, on_gpu: bool) -> tuple[bool, bool]:
     return reliable, second.steady is True and not contended and not doubted
 
 
-def _p50(clock: str, found: Any) -> dict[str, float | None]:
+def _p50(clock: str, timing: Any) -> dict[str, float | None]:
     names = {"p50_ms": f"{clock}_p50_ms", "low_ms": f"{clock}_p50_low_ms", "high_ms": f"{clock}_p50_high_ms"}
-    return {column: getattr(found, field) if found else None for field, column in names.items()}
+    return {column: getattr(timing, field) if timing else None for field, column in names.items()}

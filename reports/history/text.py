@@ -23,23 +23,23 @@ def history_table(history: pd.DataFrame, part: str = "") -> str:
     if history.empty:
         return "no such case in this history\n" if part else "this history is empty\n"
     cases = lines_by_case(history)
-    said = {(verdict.device, verdict.case, verdict.figure): verdict for verdict in verdicts_of(cases)}
+    verdicts = {(verdict.device, verdict.case, verdict.figure): verdict for verdict in verdicts_of(cases)}
     lines: list[str] = []
     for (device, case), ordered in cases.items():
         rows: list[tuple[str, ...]] = []
         for figure in TRACKED:
-            verdict = said.get((device, case, figure.name))
-            told = f"{KINDS[verdict.kind]}: {sentence(verdict)}" if verdict else MISSING
-            rows += _row(ordered, figure, told)
+            verdict = verdicts.get((device, case, figure.name))
+            verdict_text = f"{KINDS[verdict.kind]}: {sentence(verdict)}" if verdict else MISSING
+            rows += _row(ordered, figure, verdict_text)
         lines += [f"{case} on {device}, {_sessions(ordered)}", *_aligned([COLUMNS, *rows]), ""]
     return "\n".join(lines)
 
 
-def _row(nights: Sequence[Mapping[str, Any]], figure: TrackedMetric, told: str) -> Iterator[tuple[str, ...]]:
+def _row(nights: Sequence[Mapping[str, Any]], figure: TrackedMetric, verdict_text: str) -> Iterator[tuple[str, ...]]:
     values = [value for night in nights if (value := measured(night, figure)) is not None]
     if values:
         level = look(nights, figure).levels[-1].value
-        yield figure.name, str(len(values)), shown(figure, values[-1]), shown(figure, level), told
+        yield figure.name, str(len(values)), shown(figure, values[-1]), shown(figure, level), verdict_text
 
 
 def _sessions(nights: Sequence[Mapping[str, Any]]) -> str:
@@ -54,9 +54,9 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  no figure to be trusted"
         return
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    for name, *figures, told in rows:
+    for name, *figures, verdict_text in rows:
         cells = [cell.rjust(width) for cell, width in zip(figures, widths[1:-1], strict=True)]
-        yield "  ".join(["", name.ljust(widths[0]), *cells, told])
+        yield "  ".join(["", name.ljust(widths[0]), *cells, verdict_text])
 
 
 def shown(figure: TrackedMetric, value: float) -> str:

@@ -38,11 +38,11 @@ class Thresholds:
 
     def of(self, case: str) -> dict[str, float]:
         """The thresholds of this case by column; empty where the file says nothing of it."""
-        found: dict[str, float] = {}
+        least_figures: dict[str, float] = {}
         for pattern, least in self.by_pattern:
             if fnmatchcase(case, pattern):
-                found |= least
-        return found
+                least_figures |= least
+        return least_figures
 
 
 def read_thresholds(folder: str | os.PathLike[str]) -> Thresholds:
@@ -75,7 +75,7 @@ def _least(path: Path, pattern: str, table: Any) -> dict[str, float]:
             f"{path}: {pattern!r} stands outside of a table",
             hint='begin with the cases that it is for: a line ["clip-*-int8-*"], or ["*"] for all',
         )
-    found: dict[str, float] = {}
+    least_figures: dict[str, float] = {}
     for figure, value in table.items():
         if figure not in FIGURES:
             raise ReportError(
@@ -86,5 +86,5 @@ def _least(path: Path, pattern: str, table: Any) -> dict[str, float]:
                 f'{path}: ["{pattern}"] {figure} = {value!r}: no threshold',
                 hint="give a share above 0 and at most 1: 0.05 is 5 %",
             )
-        found |= dict.fromkeys(FIGURES[figure], float(value))
-    return found
+        least_figures |= dict.fromkeys(FIGURES[figure], float(value))
+    return least_figures

@@ -115,10 +115,10 @@ def _processes(case: CaseSummary) -> str:
         return ""
     # Records of 2026 took the mean, which is the same of two.
     counts = "median" if math.isclose(median(medians), case.latency.p50_ms, rel_tol=1e-6) else "mean"
-    known = [milliseconds(each) for each in medians]
+    shown = [milliseconds(each) for each in medians]
     of_first = ["clocks and energy"] if speed.gpu else []
     of_first = ["samples", *of_first] if speed.samples_ms else of_first
-    apart = f"timed in {len(known)} processes, which had medians of {join_words(known)}: their {counts} counts"
+    apart = f"timed in {len(shown)} processes, which had medians of {join_words(shown)}: their {counts} counts"
     return sentence(f"{apart}. {', '.join(of_first).capitalize()} are those of the first" if of_first else apart)
 
 
@@ -202,9 +202,9 @@ def _layers(case: CaseSummary) -> str:
 
 def _notes(case: CaseSummary) -> str:
     notes = list(case.build.notes)
-    if known := case.build.known_timings_bytes:
+    if known_bytes := case.build.known_timings_bytes:
         notes.append(
-            f"Built with {known / 1e3:.0f} kB of tactic timings of earlier builds; a first build takes longer."
+            f"Built with {known_bytes / 1e3:.0f} kB of tactic timings of earlier builds; a first build takes longer."
         )
     return " ".join(notes)
 

@@ -45,8 +45,8 @@ def words(cases: Sequence[CaseSummary]) -> list[tuple[str, str]]:
     """(word, meaning) of each backend and metric of these cases, then of the terms."""
     backends = dict.fromkeys(case.backend for case in cases if case.attempted)
     metrics = dict.fromkeys(metric.name for case in cases for metric in case.metrics)
-    known = [(f"{backend_name(name)} ({name})", BACKENDS[name]) for name in backends if name in BACKENDS]
-    known += [(name, METRICS[name]) for name in metrics if name in METRICS]
+    entries = [(f"{backend_name(name)} ({name})", BACKENDS[name]) for name in backends if name in BACKENDS]
+    entries += [(name, METRICS[name]) for name in metrics if name in METRICS]
     # These are spoken of only where a case has them.
     absent = {
         "Q/DQ": not any(case.precision == "int8" for case in cases),
@@ -54,4 +54,4 @@ def words(cases: Sequence[CaseSummary]) -> list[tuple[str, str]]:
         "device time": not any(case.speed.quantity == "device time" for case in cases),
         "launches": not any(case.launch for case in cases),
     }
-    return [*known, *((term, meaning) for term, meaning in TERMS.items() if not absent.get(term))]
+    return [*entries, *((term, meaning) for term, meaning in TERMS.items() if not absent.get(term))]

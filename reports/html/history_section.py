@@ -89,21 +89,21 @@ def check_history(
     lines = {case: case_lines for (_, case), case_lines in lines_by_case(until(history, session)).items()}
     nights = _nights(lines)
     earlier = {case: case_lines for case, case_lines in lines.items() if any(_figures(case_lines))}
-    known = [case for case in cases if case.id in earlier]
-    wanted = known
-    if len(known) > MOST_CHARTS:
-        wanted = [case for case in known if case.id in regressions] + [
-            case for case in known if case.id in recommended and case.id not in regressions
+    tracked = [case for case in cases if case.id in earlier]
+    wanted = tracked
+    if len(tracked) > MOST_CHARTS:
+        wanted = [case for case in tracked if case.id in regressions] + [
+            case for case in tracked if case.id in recommended and case.id not in regressions
         ]
-    drawn, asked = {case.id for case in wanted[:MOST_CHARTS]}, {case.id for case in cases}
+    drawn, case_ids = {case.id for case in wanted[:MOST_CHARTS]}, {case.id for case in cases}
     axis = _axis(nights)
     traced = [
-        _case(case, regressions.get(case.id, ()), earlier[case.id], axis, draw=case.id in drawn) for case in known
+        _case(case, regressions.get(case.id, ()), earlier[case.id], axis, draw=case.id in drawn) for case in tracked
     ]
     return LookBack(
         nights=nights,
         gone=tuple(
-            each for case, case_regressions in regressions.items() for each in case_regressions if case not in asked
+            each for case, case_regressions in regressions.items() for each in case_regressions if case not in case_ids
         ),
         found=tuple(each for each in traced if each.said and each.case.id in drawn),
         quiet=tuple(each for each in traced if not each.said and each.case.id in drawn),

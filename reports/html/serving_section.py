@@ -131,8 +131,8 @@ def _notes(speed: ServingSpeed) -> tuple[str, ...]:
     sentences = [f"known answer before timing: {speed.known_answer}"] if speed.known_answer else []
     if speed.requests is not None:
         mended = ", ".join(f"{number} × {kind}" for kind, number in speed.faults.items())
-        again = f", of which had to be sent again: {mended}" if mended else ""
-        sentences.append(f"{pluralize(speed.requests, 'request')} sent{again}")
+        resent = f", of which had to be sent again: {mended}" if mended else ""
+        sentences.append(f"{pluralize(speed.requests, 'request')} sent{resent}")
     if speed.price_per_thousand is not None:
         sentences.append(f"a thousand images cost {significant(speed.price_per_thousand)} ({speed.price_basis})")
     return tuple(sentences)

@@ -82,5 +82,5 @@ def known_fault(session: Mapping[str, object], case: Mapping[str, object]) -> st
     packages = environment.get("packages")
     packages = packages if isinstance(packages, Mapping) else {}
     device = str(environment.get("device", ""))
-    found = (fault for fault in KNOWN_FAULTS if fault.concerns(packages, device, case))
-    return next((fault.sentence(packages) for fault in found), "")
+    faults = (fault for fault in KNOWN_FAULTS if fault.concerns(packages, device, case))
+    return next((fault.sentence(packages) for fault in faults), "")

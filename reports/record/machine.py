@@ -12,13 +12,13 @@ def compatibility_facts(environment: Mapping[str, Any], card: bool) -> dict[str,
 
     `card` says whether the run measures on one; on a CPU its name and cores count.
     """
-    known = read_environment(environment)
-    facts: dict[str, Any] = {"commit": known.commit, "gpu": known.gpu}
-    if card and known.gpu:
-        facts["driver"] = known.card.driver
+    recorded = read_environment(environment)
+    facts: dict[str, Any] = {"commit": recorded.commit, "gpu": recorded.gpu}
+    if card and recorded.gpu:
+        facts["driver"] = recorded.card.driver
     else:
-        facts |= {"cpu": known.cpu, "cores": known.cores}
-    return facts | {f"package {name}": version for name, version in known.packages.items()}
+        facts |= {"cpu": recorded.cpu, "cores": recorded.cores}
+    return facts | {f"package {name}": version for name, version in recorded.packages.items()}
 
 
 def on_gpu(session: Row) -> bool:

@@ -88,9 +88,9 @@ def _place(row: Row, settings: Mapping[str, Any]) -> tuple[int, ...]:
     if row["kind"] in (PIPELINE_KIND, SERVING_KIND):  # behind all cases, in the order in which they were measured
         return (len(settings.get("models") or ()),)
     parts = [("model", "models"), ("backend", "backends"), ("precision", "precisions"), ("batch", "batches")]
-    if row["kind"] != "case" or not all(row["case"][part] in (settings.get(known) or ()) for part, known in parts):
+    if row["kind"] != "case" or not all(row["case"][part] in (settings.get(setting) or ()) for part, setting in parts):
         return ()
-    model, *others = (list(settings[known]).index(row["case"][part]) for part, known in parts)
+    model, *others = (list(settings[setting]).index(row["case"][part]) for part, setting in parts)
     baseline = (row["case"]["backend"], row["case"]["precision"]) == (BASELINE_BACKEND, BASELINE_PRECISION)
     return (model, not baseline, *others)
 
@@ -99,14 +99,14 @@ def _shard(number: int, record: Sequence[Row]) -> _Shard:
     rows = last_session(list(record))
     if not rows:
         raise ReportError(f"record {number} holds no session", hint="give the rows of a benchmark run, all of them")
-    asked = rows[0]["settings"].get("shard")
-    found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", str(asked))
-    if not found or int(found[1]) > int(found[2]):
+    shard = rows[0]["settings"].get("shard")
+    match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", str(shard))
+    if not match or int(match[1]) > int(match[2]):
         raise ReportError(
-            f"record {number} (session {rows[0]['session']}) is not a shard: its setting `shard` is {asked!r}",
+            f"record {number} (session {rows[0]['session']}) is not a shard: its setting `shard` is {shard!r}",
             hint="give records of runs with `--shard i/n`; a run of the whole matrix needs no merging",
         )
-    return _Shard(int(found[1]), int(found[2]), rows)
+    return _Shard(int(match[1]), int(match[2]), rows)
 
 
 def _whole(shards: Sequence[_Shard]) -> list[_Shard]:

@@ -136,15 +136,15 @@ class PipelineSummary(StageOutcomes):
 def read_pipelines(rows: Iterable[Mapping[str, Any]]) -> list[PipelineSummary]:
     """The pipelines of a session's rows in the order in which they were first met."""
     summaries = []
-    for found in subjects(rows, PIPELINE_KIND):
-        speed, accuracy = found.values(PipelineSpeed), found.values(PipelineAccuracy)
+    for subject in subjects(rows, PIPELINE_KIND):
+        speed, accuracy = subject.values(PipelineSpeed), subject.values(PipelineAccuracy)
         summaries.append(
             PipelineSummary(
-                name=read_tolerantly(PipelineName, found.subject, []),
+                name=read_tolerantly(PipelineName, subject.subject, []),
                 speed=speed if speed and speed.photos_per_second and speed.whole_ms else None,
                 accuracy=accuracy if accuracy and accuracy.metrics else None,
-                outcomes=found.outcomes,
-                reasons=found.reasons,
+                outcomes=subject.outcomes,
+                reasons=subject.reasons,
             )
         )
     return summaries

@@ -433,8 +433,8 @@ _Kind = TypeVar("_Kind", bound=msgspec.Struct)
 def read_tolerantly(kind: type[_Kind], values: Any, dropped: list[str], place: str = "") -> _Kind:
     """`values` as a `kind` whose fields all have defaults. What cannot be read goes, with its place and reason, to
     `dropped`, part by part: of a list of samples one item, of a window one figure."""
-    found = _salvaged(kind, values, place, dropped)
-    return kind() if found is msgspec.UNSET else found
+    salvaged = _salvaged(kind, values, place, dropped)
+    return kind() if salvaged is msgspec.UNSET else salvaged
 
 
 def _salvaged(kind: Any, value: Any, place: str, dropped: list[str]) -> Any:

@@ -120,15 +120,15 @@ class ServingSummary(StageOutcomes):
 def read_serving(rows: Iterable[Mapping[str, Any]]) -> list[ServingSummary]:
     """The served models of a session's rows in the order in which they were first met."""
     summaries = []
-    for found in subjects(rows, SERVING_KIND):
-        speed = found.values(ServingSpeed)
+    for subject in subjects(rows, SERVING_KIND):
+        speed = subject.values(ServingSpeed)
         summaries.append(
             ServingSummary(
-                name=read_tolerantly(ServingName, found.subject, []),
+                name=read_tolerantly(ServingName, subject.subject, []),
                 speed=speed if speed is not None and speed.loads else None,
-                accuracy=found.values(ServingAccuracy),
-                outcomes=found.outcomes,
-                reasons=found.reasons,
+                accuracy=subject.values(ServingAccuracy),
+                outcomes=subject.outcomes,
+                reasons=subject.reasons,
             )
         )
     return summaries

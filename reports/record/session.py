@@ -25,8 +25,8 @@ class GpuFacts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def capability(self) -> str:
         """`9.0`, as a pair of numbers or as words; empty where it is not known."""
-        found = self.compute_capability or ()
-        return found if isinstance(found, str) else ".".join(map(str, found))
+        recorded = self.compute_capability or ()
+        return recorded if isinstance(recorded, str) else ".".join(map(str, recorded))
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,10 +57,10 @@ def choose_model(cases: Sequence[CaseSummary], model: str, mode: str, least: flo
     """
     answer = next((each for each in model_answers(cases, choose(cases, least), least) if each.model == model), None)
     if answer is None:
-        known = ", ".join(dict.fromkeys(case.model for case in cases if case.latency)) or "none"
-        raise ReportError(f"--model {model}: the record has no speed of it", hint=f"models of this record: {known}")
-    asked = answer.throughput if mode == THROUGHPUT else answer.latency
-    if asked is None:
+        models = ", ".join(dict.fromkeys(case.model for case in cases if case.latency)) or "none"
+        raise ReportError(f"--model {model}: the record has no speed of it", hint=f"models of this record: {models}")
+    mode_answer = answer.throughput if mode == THROUGHPUT else answer.latency
+    if mode_answer is None:
         raise ReportError(
             f"the run timed no batch of {LATENCY_BATCH} of {model}",
             hint=f"run it with --batches {LATENCY_BATCH} among them, or ship it --for {THROUGHPUT}",
@@ -68,10 +68,10 @@ def choose_model(cases: Sequence[CaseSummary], model: str, mode: str, least: flo
     able = [case for case in cases if case.model == model and not why_not(case, least)]
     if mode == LATENCY:
         able = [case for case in able if case.batch == LATENCY_BATCH and case.streams == 1]
-    recommended = [case for case in asked.ship if case in able]
+    recommended = [case for case in mode_answer.ship if case in able]
     if recommended:
         return Choice(recommended[0], f"Recommended for {mode}: {_figures(recommended[0], least)}.")
-    reason = _unshipped(asked, least)
+    reason = _unshipped(mode_answer, least)
     if not able:
         raise ReportError(
             f"nothing of {model} can be shipped for {mode}: {reason}",

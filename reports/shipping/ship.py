@@ -61,7 +61,7 @@ def _name(case: CaseSummary) -> CaseName:
     )
 
 
-def _files(case: CaseSummary, asked: Path | None, settings: Settings, at: str) -> list[Copied | Made]:
+def _files(case: CaseSummary, cache_folder: Path | None, settings: Settings, at: str) -> list[Copied | Made]:
     build, labels = case.build, case.accuracy.labels_file
     if build.engine_file is None or not build.interface.kind:
         raise ReportError(
@@ -69,7 +69,7 @@ def _files(case: CaseSummary, asked: Path | None, settings: Settings, at: str) -
         )
     if case.engine_sha256 != build.engine_file.sha256:
         raise ReportError(f"{case.id}: the engine that was measured is not the one that was built", hint=AGAIN)
-    cache = _cache(asked, settings)
+    cache = _cache(cache_folder, settings)
     engine, graph = _found(cache, build.engine_file), build.graph_file
     parts = build.engine_file.parts
     if parts and content_sha256(engine, [engine.parent / part for part in parts]) != build.engine_file.sha256:
@@ -89,9 +89,9 @@ def _files(case: CaseSummary, asked: Path | None, settings: Settings, at: str) -
     )
 
 
-def _cache(asked: Path | None, settings: Settings) -> Path:
+def _cache(given_folder: Path | None, settings: Settings) -> Path:
     """The engine cache of the run. Raises `ReportError` where it is not here."""
-    folder = asked or (Path(settings.engine_cache) if settings.engine_cache else None)
+    folder = given_folder or (Path(settings.engine_cache) if settings.engine_cache else None)
     if folder is not None and folder.is_dir():
         return folder
     named = settings.engine_cache or "its option --engine-cache, or .engines in its checkout"

@@ -113,14 +113,14 @@ def milliseconds(value: float) -> str:
     return f"{significant(value)}{THIN_SPACE}ms"
 
 
-def sentence(said: str) -> str:
-    """`said` with a capital and a full stop; empty where it is."""
-    return f"{said[0].upper()}{said[1:]}." if said else ""
+def sentence(text: str) -> str:
+    """`text` with a capital and a full stop; empty where it is."""
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
-def stopped(said: str) -> str:
-    """`said` with a full stop, unless it ends with a sign of its own."""
-    return said if said.endswith((".", ":", "!", "?", "…")) else f"{said}."
+def stopped(text: str) -> str:
+    """`text` with a full stop, unless it ends with a sign of its own."""
+    return text if text.endswith((".", ":", "!", "?", "…")) else f"{text}."
 
 
 def plain_reason(reason: str) -> str:

@@ -36,9 +36,9 @@ def engine_name(backend: str, precision: str, streams: int = 1) -> str:
     narrow column does not cut them off: `TensorRT INT8, 2 streams + CUDA graph`.
     """
     # Not by str.format: a precision is text from a record and might hold braces itself.
-    asked = precision.upper() + (f", {streams} streams" if streams > 1 else "")
-    known = ENGINES.get(backend)
-    return known.replace("{}", asked) if known else f"{backend} {asked}"
+    precision_text = precision.upper() + (f", {streams} streams" if streams > 1 else "")
+    template = ENGINES.get(backend)
+    return template.replace("{}", precision_text) if template else f"{backend} {precision_text}"
 
 
 def backend_name(backend: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reports.__main__ import main
-from reports.compare.runs import DRIFT, Pair, compare, render, told
+from reports.compare.runs import DRIFT, Pair, compare, findings_of, render
 from reports.compare.text import as_text
 from reports.errors import ReportError
 from reports.record.schema import Row
@@ -117,7 +117,7 @@ def test_calls_that_spread_leave_another_reason_as_it_is():
 def test_calls_that_spread_are_told_of_in_both_forms():
     before, after = (timed(FAST, p50, samples_ms=calls(p50, 0.096), spread=0.005) for p50 in (10.0, 10.9))
     found = compare(run("a", *before), run("b", *after))
-    assert [finding.text.split(",")[0] for finding in told(found)] == ["Unclear"]
+    assert [finding.text.split(",")[0] for finding in findings_of(found)] == ["Unclear"]
     for shown in (as_text(found), render(found)):
         assert "calls spans 9.6 % of their median" in shown
 
@@ -146,22 +146,24 @@ def test_a_timing_that_cannot_be_trusted_gives_no_verdict(values: dict[str, Any]
 def test_a_gate_that_b_did_not_judge_is_told():
     before, after = (run(name, *timed(FAST, 10.0)) for name in "ab")
     after = [row for row in after if row.get("question") != "accuracy"]
-    assert ("warn", True) in [(each.level, "B did not judge it" in each.text) for each in told(compare(before, after))]
+    assert ("warn", True) in [
+        (each.level, "B did not judge it" in each.text) for each in findings_of(compare(before, after))
+    ]
 
 
 def test_a_case_that_crashed_in_one_run_was_not_timed_there():
     crash = [build(FAST), row(FAST, "speed", outcome="error", reason="CUDA error: an illegal access")]
     pair = only_pair(timed(FAST, 10.0), crash)
     assert (pair.verdict, pair.why) == ("not timed", "B: CUDA error: an illegal access")
-    findings = told(compare(run("a", *timed(FAST, 10.0)), run("b", *crash)))
+    findings = findings_of(compare(run("a", *timed(FAST, 10.0)), run("b", *crash)))
     assert [finding.level for finding in findings] == ["fail", "info"]
     assert findings[0].text.startswith("Stopped with an error in B and did not in A: YOLOv8n · TensorRT FP16")
 
 
 def test_a_gate_that_closes_is_told_first():
     found = compare(run("a", *timed(FAST, 10.0)), run("b", *timed(FAST, 9.0, 0.95)))
-    assert told(found)[0].text == "The gate fails in B and did not in A: YOLOv8n · TensorRT FP16 · batch 8."
-    assert [finding.level for finding in told(found)] == ["fail", "warn", "ok"]
+    assert findings_of(found)[0].text == "The gate fails in B and did not in A: YOLOv8n · TensorRT FP16 · batch 8."
+    assert [finding.level for finding in findings_of(found)] == ["fail", "warn", "ok"]
     (pair,) = found.pairs
     assert pair.gate == "pass → fail" and pair.accuracy == pytest.approx(-0.05)
     assert "-5.0 points" in as_text(found) and "-5.0 points" in render(found)
@@ -191,13 +193,13 @@ def test_two_runs_of_the_same_thing_differ_in_nothing_that_is_named():
 def test_cases_of_one_run_only_stand_with_the_reason():
     skipped = row(QUARTER, "matrix", outcome="skipped", reason="no calibration images")
     found = compare(run("a", *timed(FAST, 9.0), *timed(QUARTER, 8.0)), run("b", skipped, *timed(BASELINE, 20.0)))
-    assert told(found)[0].text == "No case ran in both runs: there is nothing to compare."
+    assert findings_of(found)[0].text == "No case ran in both runs: there is nothing to compare."
     assert [(case.id, why) for case, why in found.only_before] == [
         (FAST["id"], "not asked"),
         (QUARTER["id"], "B: no calibration images"),
     ]
     assert [case.id for case, _ in found.only_after] == [BASELINE["id"]]
-    assert [(finding.level, finding.text) for finding in told(found)[1:]] == [
+    assert [(finding.level, finding.text) for finding in findings_of(found)[1:]] == [
         ("fail", "Ran in A and could not in B: YOLOv8n · TensorRT INT8 · batch 8."),
         ("info", "Ran in A and was not asked in B: YOLOv8n · TensorRT FP16 · batch 8."),
     ]

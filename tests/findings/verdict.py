@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.compare.runs import compare, told
+from reports.compare.runs import compare, findings_of
 from reports.findings.base import Finding
 from reports.findings.data import LABELS_UNUSED
 from reports.findings.history import history_findings
@@ -153,8 +153,8 @@ def runs() -> dict[str, list[Finding]]:
         "nothing can run": find(ended(5, idle)),
         "slower than its history": find(ended(7, *good), history_findings([worse])),
         "a status that nothing explains": find(ended(1, *good)),
-        "two runs": told(compare(before, after)),
-        "two runs of different cases": told(compare(ended(0, *good), other_session(ended(0, idle)))),
+        "two runs": findings_of(compare(before, after)),
+        "two runs of different cases": findings_of(compare(ended(0, *good), other_session(ended(0, idle)))),
     }
 
 
