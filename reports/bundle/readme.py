@@ -27,7 +27,7 @@ PROVIDERS = {
 
 def readme(bundle: Bundle) -> str:
     """The page, in Markdown."""
-    parts = [_head(bundle), _files(bundle), _loading(bundle), _again()]
+    parts = [_head(bundle), _files(bundle), _loading(bundle), _verification()]
     return "\n".join(part for part in parts if part)
 
 
@@ -144,7 +144,7 @@ def _bare(bundle: Bundle, path: str) -> list[str]:
     ]
 
 
-def _again() -> str:
+def _verification() -> str:
     return "\n".join([
         "## Does it hold here?",
         "",

@@ -83,7 +83,7 @@ def _row(case: CaseSummary, place: int, number: int, fastest: float, ships: bool
     right = WIDTH - (FIGURES_PX if case.batch == 1 else FIGURE_PX)
     end = _x(rate, fastest, right)
     parts = [
-        tag("title", _told(case)),
+        tag("title", _tooltip(case)),
         text((NUMBER_PX, middle + 4), str(number), "place"),
         text((NAME_PX, middle + 4), name, f"engine{fails}{' ships' if ships else ''}"),
         tag(
@@ -116,7 +116,7 @@ def _fails(case: CaseSummary) -> bool:
     return case.gate_label in ("fail", "error")
 
 
-def _told(case: CaseSummary) -> str:
+def _tooltip(case: CaseSummary) -> str:
     speedup = f", {times(case.speedup.value)}" if case.speedup else ""
     uncertain = " (rough)" if unreliable(case) else ""
     return f"{case.title}: {significant(case.images_per_second)} img/s{uncertain}{speedup}, gate: {case.gate_label}"

@@ -78,7 +78,7 @@ def write_report(
     if not session:
         raise ReportError("these rows hold no session", hint="give the rows of a benchmark run, from the first on")
     folder = Path(folder)
-    regressions = _told(session, history, since)
+    regressions = _regressions(session, history, since)
     reading = read(session, regressions, history)
     table = case_table(reading.cases)
     _write(folder / "report.csv", table.to_csv(index=False))
@@ -137,7 +137,7 @@ def render(
 
     `since` and `reading` (`reports.findings.reading.read`) where they are known already.
     """
-    regressions = _told(rows, history, since)
+    regressions = _regressions(rows, history, since)
     reading = read(rows, regressions, history) if reading is None else reading
     cases, least = reading.cases, reading.least
     session = rows[0]
@@ -251,7 +251,7 @@ def _rehearsal(session: Row) -> str:
     )
 
 
-def _told(
+def _regressions(
     rows: Sequence[Row], history: pd.DataFrame | None, since: Sequence[Regression] | None
 ) -> Sequence[Regression]:
     if since is None:

@@ -70,7 +70,7 @@ def _files(case: CaseSummary, cache_folder: Path | None, settings: Settings, at:
     if case.engine_sha256 != build.engine_file.sha256:
         raise ReportError(f"{case.id}: the engine that was measured is not the one that was built", hint=AGAIN)
     cache = _cache(cache_folder, settings)
-    engine, graph = _found(cache, build.engine_file), build.graph_file
+    engine, graph = _cached_file(cache, build.engine_file), build.graph_file
     parts = build.engine_file.parts
     if parts and content_sha256(engine, [engine.parent / part for part in parts]) != build.engine_file.sha256:
         raise ReportError(f"{engine} and what belongs to it are not what was measured: they have changed", hint=AGAIN)
@@ -82,9 +82,9 @@ def _files(case: CaseSummary, cache_folder: Path | None, settings: Settings, at:
         "" if parts else build.engine_file.sha256,
         parts,
         # Ultralytics makes a graph of its own, and keeps none.
-        _found(cache, graph) if graph and case.backend != ULTRALYTICS_BACKEND else None,
+        _cached_file(cache, graph) if graph and case.backend != ULTRALYTICS_BACKEND else None,
         graph.sha256 if graph else "",
-        _found(cache, labels) if labels else None,
+        _cached_file(cache, labels) if labels else None,
         labels.sha256 if labels else "",
     )
 
@@ -101,7 +101,7 @@ def _cache(given_folder: Path | None, settings: Settings) -> Path:
     )
 
 
-def _found(cache: Path, file: CacheFile) -> Path:
+def _cached_file(cache: Path, file: CacheFile) -> Path:
     """A file of the cache. Raises `ReportError` where it is gone, or its name leads elsewhere."""
     path = cache / file.path
     if not path.resolve().is_relative_to(cache.resolve()) or not path.is_file():
