@@ -167,12 +167,12 @@ def _ending(case: CaseSummary) -> str:
     parts = [] if warmup is None else [f"warmed up for {significant(warmup)} s{ended.get(steady is True, '')}"]
     if reason := speed.stop_reason:
         width = interval_width(latency)
-        known = (
+        median_text = (
             ""
             if width is None
             else f" (the 95 % interval of the median was then {significant(100 * width, 2)} % of it)"
         )
-        parts.append(f"{STOPPED.get(reason, reason)}{known}")
+        parts.append(f"{STOPPED.get(reason, reason)}{median_text}")
     return sentence("; ".join(parts))
 
 
