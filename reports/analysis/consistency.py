@@ -26,10 +26,10 @@ def engine_problems(answers: Mapping[str, Answer]) -> tuple[str, ...]:
     words = {"build": "built", "speed": "timed", "accuracy": "scored"}
     pairs = [("accuracy", "speed"), ("speed", "build")] if "speed" in hashes else [("accuracy", "build")]
     problems = []
-    for one, other in pairs:
-        if one in hashes and other in hashes and hashes[one] != hashes[other]:
-            unknown = "" if hashes[one] and hashes[other] else " as far as recorded: one of their hashes is missing"
-            problems.append(f"{words[one]} engine is not the {words[other]} engine{unknown}")
+    for later, earlier in pairs:
+        if later in hashes and earlier in hashes and hashes[later] != hashes[earlier]:
+            unknown = "" if hashes[later] and hashes[earlier] else " as far as recorded: one of their hashes is missing"
+            problems.append(f"{words[later]} engine is not the {words[earlier]} engine{unknown}")
     return tuple(problems)
 
 

@@ -145,8 +145,8 @@ def may_ship(case: CaseSummary) -> bool:
     return judged and case.status == "passed" and not case.problems and not case.over_memory_limit
 
 
-def _overlap(one: CaseSummary, other: CaseSummary) -> bool:
-    a, b = one.effective_latency, other.effective_latency
+def _overlap(faster: CaseSummary, slower: CaseSummary) -> bool:
+    a, b = faster.effective_latency, slower.effective_latency
     if a is None or b is None or a.high_ms is None or b.low_ms is None:
         return False
     return b.low_ms <= a.high_ms

@@ -61,11 +61,11 @@ def read_bundle(folder: Path) -> OpenBundle:
         raise ReportError(f"{description}: too large for the description of a bundle", hint=AGAIN)
     bundle = _decode(description)
     _check(bundle, folder)
-    for each in bundle.files:
-        path = confined(folder, each.path)
-        if (size := path.stat().st_size) != each.size_bytes:
-            raise ReportError(f"{path} has {size} bytes, and {DESCRIPTION} says {each.size_bytes}", hint=AGAIN)
-        if file_sha256(path) != each.sha256:
+    for file in bundle.files:
+        path = confined(folder, file.path)
+        if (size := path.stat().st_size) != file.size_bytes:
+            raise ReportError(f"{path} has {size} bytes, and {DESCRIPTION} says {file.size_bytes}", hint=AGAIN)
+        if file_sha256(path) != file.sha256:
             raise ReportError(f"{path} has changed: its SHA-256 is not that of {DESCRIPTION}", hint=AGAIN)
     if unnamed := _unnamed(folder, bundle):
         raise ReportError(

@@ -89,12 +89,12 @@ def _write(
     folder: Path, files: Sequence[Copied | Made], describe: Callable[[tuple[BundledFile, ...]], Bundle]
 ) -> Bundle:
     bundled = []
-    for each in files:
-        path = folder / each.name
+    for file in files:
+        path = folder / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        each.write(path)
+        file.write(path)
         bundled.append(
-            BundledFile(path=each.name, roles=each.roles, sha256=file_sha256(path), size_bytes=path.stat().st_size)
+            BundledFile(path=file.name, roles=file.roles, sha256=file_sha256(path), size_bytes=path.stat().st_size)
         )
     bundle = describe(tuple(bundled))
     write_atomically(folder / DESCRIPTION, msgspec.json.format(msgspec.json.encode(bundle), indent=1) + b"\n")

@@ -15,24 +15,26 @@ def broken(seen: Session) -> Iterator[Finding]:
         (Code.SERVING_ERROR, "error", "crashed"),
         (Code.SERVING_FAILED, "failed", "failed"),
     ):
-        for each in seen.serving:
-            for stage, ended in each.outcomes.items():
+        for served in seen.serving:
+            for stage, ended in served.outcomes.items():
                 if ended == outcome:
-                    sentence = f"the {stage} stage {words}: {_reason(each, stage)}"
-                    data = {"id": each.name.id, "stage": stage}
-                    yield Finding(code, "fail", sentence, f"served, {each.name.id}", data=data, place=PLACE)
+                    sentence = f"the {stage} stage {words}: {_reason(served, stage)}"
+                    data = {"id": served.name.id, "stage": stage}
+                    yield Finding(code, "fail", sentence, f"served, {served.name.id}", data=data, place=PLACE)
 
 
 def doubts(seen: Session) -> Iterator[Finding]:
     """What was not measured, with the reason."""
-    for each in seen.serving:
-        for stage, ended in each.outcomes.items():
+    for served in seen.serving:
+        for stage, ended in served.outcomes.items():
             if ended == "skipped":
                 what = "was not measured" if stage == "matrix" else f"{stage} was not measured"
-                sentence = f"{what}: {_reason(each, stage)}"
-                data = {"id": each.name.id}
-                yield Finding(Code.SERVING_NOT_RUN, "info", sentence, f"served, {each.name.id}", data=data, place=PLACE)
+                sentence = f"{what}: {_reason(served, stage)}"
+                data = {"id": served.name.id}
+                yield Finding(
+                    Code.SERVING_NOT_RUN, "info", sentence, f"served, {served.name.id}", data=data, place=PLACE
+                )
 
 
-def _reason(each: ServingSummary, stage: str) -> str:
-    return plain_reason(each.reasons.get(stage, "no reason was recorded"))
+def _reason(served: ServingSummary, stage: str) -> str:
+    return plain_reason(served.reasons.get(stage, "no reason was recorded"))

@@ -22,11 +22,11 @@ def as_lines(reading: Reading, most: int = MOST_LINES) -> list[str]:
     return [_clipped(line) for line in (*kept, f"{summary}.", *broke, *last)]
 
 
-def _cut(lines: list[str], most: int, one: str, several: str) -> list[str]:
+def _cut(lines: list[str], most: int, singular: str, plural: str) -> list[str]:
     if len(lines) <= most:
         return lines
     left = len(lines) - max(most - 1, 0)
-    return [*lines[: max(most - 1, 0)], f"and {left} more {one if left == 1 else several}: see the report"]
+    return [*lines[: max(most - 1, 0)], f"and {left} more {singular if left == 1 else plural}: see the report"]
 
 
 def _clipped(line: str) -> str:

@@ -63,16 +63,16 @@ def explain(cases: Sequence[CaseSummary], recommended: Collection[str] = ()) -> 
     drawn = {each.case.id for each in wanted[:MOST_PICTURES]}
     models: dict[str, list[Why]] = {}
     thumbnails = 0
-    for each in explanations:
-        shown = each
-        if each.case.id in drawn:
-            changed = changed_images(each.case)
+    for explanation in explanations:
+        shown = explanation
+        if explanation.case.id in drawn:
+            changed = changed_images(explanation.case)
             thumbnails += len(changed)
             if thumbnails > MOST_THUMBNAILS:
-                changed = tuple(replace(one, picture="") for one in changed)
-            case = each.case
-            shown = replace(each, changed=changed, chart=chart(case), card=card(case), tables=tables(case))
-        models.setdefault(each.case.model, []).append(shown)
+                changed = tuple(replace(image, picture="") for image in changed)
+            case = explanation.case
+            shown = replace(explanation, changed=changed, chart=chart(case), card=card(case), tables=tables(case))
+        models.setdefault(explanation.case.model, []).append(shown)
     return models
 
 

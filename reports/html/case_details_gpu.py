@@ -53,7 +53,7 @@ def gpu_words(case: CaseSummary) -> str:
     return sentence(", ".join(parts))
 
 
-def _span(one: float | None, other: float | None, unit: str) -> str:
-    if one is None or other is None:
+def _span(first: float | None, last: float | None, unit: str) -> str:
+    if first is None or last is None:
         return ""
-    return f"{one:.0f} {unit} all the time" if one == other else f"{one:.0f} to {other:.0f} {unit}"
+    return f"{first:.0f} {unit} all the time" if first == last else f"{first:.0f} to {last:.0f} {unit}"

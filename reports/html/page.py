@@ -225,18 +225,20 @@ def _speed_pictures(
 ) -> list[SpeedPicture]:
     drawn = {picture.model: picture for picture in scatter.pictures(cases, least)}
     pictures = []
-    for each in models:
-        panels = {panel.batch: panel for panel in drawn[each.model].panels}
-        title = "Many images, and one at a time" if each.same_batch else "Many images"
-        modes = [(title, each.throughput.batch)]
-        if each.latency and not each.same_batch:
-            modes.append(("One at a time", each.latency.batch))
+    for model_answer in models:
+        panels = {panel.batch: panel for panel in drawn[model_answer.model].panels}
+        title = "Many images, and one at a time" if model_answer.same_batch else "Many images"
+        modes = [(title, model_answer.throughput.batch)]
+        if model_answer.latency and not model_answer.same_batch:
+            modes.append(("One at a time", model_answer.latency.batch))
         shown = [
             (title, row, panels.pop(batch, None))
             for title, batch in modes
-            if (row := bars(cases, each.model, batch, places, shipped))
+            if (row := bars(cases, model_answer.model, batch, places, shipped))
         ]
-        pictures.append(SpeedPicture(each.model, tuple(shown), tuple(panels.values()), drawn[each.model].not_drawn))
+        pictures.append(
+            SpeedPicture(model_answer.model, tuple(shown), tuple(panels.values()), drawn[model_answer.model].not_drawn)
+        )
     return pictures
 
 

@@ -185,16 +185,19 @@ def pipeline_text(compared: Sequence[Comparison], pipelines: Sequence[PipelineSu
     if section is None:
         return []
     lines = []
-    for each in section.sets:
-        lines += [f"{each.title}: {each.headline}", *([f"  {each.sentence}"] if each.pictures else [])]
-        lines.append(f'  claim "combined pipeline 2-3x": {each.claim}. {each.claim_text}'.rstrip())
-        for line in each.lines:
+    for photo_set in section.sets:
+        lines += [
+            f"{photo_set.title}: {photo_set.headline}",
+            *([f"  {photo_set.sentence}"] if photo_set.pictures else []),
+        ]
+        lines.append(f'  claim "combined pipeline 2-3x": {photo_set.claim}. {photo_set.claim_text}'.rstrip())
+        for line in photo_set.lines:
             kept = f"{line.accuracy}, {line.gate}" if line.gate != "not judged" else line.gate
             lines.append(
                 f"  {line.speedup:>8} {line.photos_per_second:>7} photos/s ({line.interval})  {line.id}, {line.name}: "
                 f"{kept}; bottleneck {line.bottleneck}; alone {line.latency}, {line.busy}, {line.memory}"
             )
-        lines += [f"  {check}" for check in each.checks]
+        lines += [f"  {check}" for check in photo_set.checks]
     return [*lines, *(f"did not run: {name}: {reason}" for name, reason in section.not_run), ""]
 
 
@@ -212,8 +215,8 @@ def _photo_set(comparison: Comparison) -> PhotoSetSection:
             pictures = tuple(
                 waterfalls([("the common way", baseline.speed), (f"the fastest: {short_name(best)}", best.speed)])
             )
-    for each in comparison.timed:
-        checks += _checks(each)
+    for pipeline in comparison.timed:
+        checks += _checks(pipeline)
     if comparison.engines is not None and baseline is not None and comparison.engines.speed is not None:
         checks.append(_prediction(comparison.engines, baseline))
     return PhotoSetSection(
@@ -225,7 +228,7 @@ def _photo_set(comparison: Comparison) -> PhotoSetSection:
         _claim(comparison),
         pictures,
         comparison.exchanged,
-        tuple(_line(each, baseline) for each in comparison.timed),
+        tuple(_line(pipeline, baseline) for pipeline in comparison.timed),
         tuple(checks),
     )
 
@@ -240,28 +243,28 @@ def _claim(comparison: Comparison) -> str:
     return f"{whole}; with the engines exchanged and nothing else it is {times(alone)}."
 
 
-def _line(each: PipelineSummary, baseline: PipelineSummary | None) -> PipelineLine:
-    speed = each.speed
+def _line(pipeline: PipelineSummary, baseline: PipelineSummary | None) -> PipelineLine:
+    speed = pipeline.speed
     assert speed is not None
-    worst = worst_metric(each)
+    worst = worst_metric(pipeline)
     limit = limits(speed)[0]
     busy = [] if speed.cpu_busy is None else [f"CPU {100 * speed.cpu_busy:.0f} %"]
     busy += [] if speed.gpu_busy is None else [f"GPU {100 * speed.gpu_busy:.0f} %"]
-    parts = name_parts(each)
+    parts = name_parts(pipeline)
     if speed.overlap != "serial":
         parts = (*parts[:-1], f"{parts[-1]}, {pluralize(speed.workers, 'worker')}")
     return PipelineLine(
-        id=each.name.id,
-        baseline=each.name.baseline,
+        id=pipeline.name.id,
+        baseline=pipeline.name.baseline,
         parts=parts,
         name=" · ".join(parts),
         photos_per_second=significant(rate(speed)),
         interval=_interval(speed),
-        speedup=MISSING if baseline is None else round_times(speedup(each, baseline)),
+        speedup=MISSING if baseline is None else round_times(speedup(pipeline, baseline)),
         latency=MISSING if speed.latency_ms is None else milliseconds(speed.latency_ms),
         accuracy=MISSING if worst is None else f"{100 * (worst.ratio_value or 0.0):.1f} % ({worst.name})",
         accuracy_interval=f"{100 * worst.low:.1f}–{100 * worst.high:.1f}" if worst and worst.low and worst.high else "",
-        gate=_gate(each),
+        gate=_gate(pipeline),
         bottleneck=f"{limit.stage} ({limit.resource})",
         busy=", ".join(busy) or MISSING,
         memory=MISSING if speed.memory_bytes is None else f"{significant(speed.memory_bytes / 1e9, 2)} GB",
@@ -269,33 +272,33 @@ def _line(each: PipelineSummary, baseline: PipelineSummary | None) -> PipelineLi
     )
 
 
-def _gate(each: PipelineSummary) -> str:
+def _gate(pipeline: PipelineSummary) -> str:
     """The gate in a word. A stage that crashed or failed is told as what it is, whatever was measured before."""
-    if each.name.baseline:
+    if pipeline.name.baseline:
         return "baseline"
-    if each.failed or each.crashed:
-        return "fail" if each.failed else "error"
-    return "not judged" if each.accuracy is None else "pass"
+    if pipeline.failed or pipeline.crashed:
+        return "fail" if pipeline.failed else "error"
+    return "not judged" if pipeline.accuracy is None else "pass"
 
 
-def _checks(each: PipelineSummary) -> list[str]:
+def _checks(pipeline: PipelineSummary) -> list[str]:
     """What of the measurement itself is not as it should be, in sentences."""
-    speed = each.speed
+    speed = pipeline.speed
     assert speed is not None
     sentences = []
     if abs(sum_of_stages(speed) - 1) > SUM_TOLERANCE:
         sentences.append(
-            f"{short_name(each)}: its stages add up to {sum_of_stages(speed):.2f} of the synchronised whole."
+            f"{short_name(pipeline)}: its stages add up to {sum_of_stages(speed):.2f} of the synchronised whole."
         )
     if speed.overlap != "serial" and reached(speed) < 1 - CLOSE:
         limit = limits(speed)[0]
         sentences.append(
-            f"{short_name(each)}: {reached(speed):.2f} of what {limit.resource} allow by the serial times; decoding, "
-            "networks and Python share the cores while they overlap."
+            f"{short_name(pipeline)}: {reached(speed):.2f} of what {limit.resource} allow by the serial times; "
+            "decoding, networks and Python share the cores while they overlap."
         )
     if speed.failed_photos:
         names = ", ".join(f"{name} ({why})" for name, why in list(speed.failed_photos.items())[:3])
-        sentences.append(f"{short_name(each)}: {len(speed.failed_photos)} photos could not be answered: {names}.")
+        sentences.append(f"{short_name(pipeline)}: {len(speed.failed_photos)} photos could not be answered: {names}.")
     return sentences
 
 

@@ -49,31 +49,31 @@ def serving_section(served: Sequence[ServingSummary]) -> tuple[ServedModel, ...]
 def serving_text(served: Sequence[ServingSummary]) -> list[str]:
     """The same for a terminal."""
     lines = []
-    for each in serving_section(served):
-        lines.append(f"{each.id}: {each.server}" if each.server else each.id)
-        if each.boundary:
-            lines.append(f"  {each.boundary}")
-        for line in each.lines:
+    for model in serving_section(served):
+        lines.append(f"{model.id}: {model.server}" if model.server else model.id)
+        if model.boundary:
+            lines.append(f"  {model.boundary}")
+        for line in model.lines:
             who = f"{line.callers:>2} callers{f', {line.how}' if line.how else ''}"
             lines.append(
                 f"  {who:25} {line.rate:>7} img/s ({line.interval})  "
                 f"client p50 {line.p50}, p99 {line.p99}, mean {line.mean}; server: compute {line.compute}, queue "
                 f"{line.queue}, copies {line.copy}; outside {line.outside}; {line.images_per_run} images a run"
             )
-        lines += [f"  {sentence}" for sentence in (*each.answers, *each.notes, *each.troubles)]
+        lines += [f"  {sentence}" for sentence in (*model.answers, *model.notes, *model.troubles)]
     return [*lines, ""] if lines else []
 
 
-def _model(each: ServingSummary) -> ServedModel:
-    speed, accuracy = each.speed, each.accuracy
+def _model(summary: ServingSummary) -> ServedModel:
+    speed, accuracy = summary.speed, summary.accuracy
     troubles = tuple(
-        f"{stage}: {ended}: {first_line(each.reasons.get(stage, 'no reason was recorded'))}".removeprefix("matrix: ")
-        for stage, ended in each.outcomes.items()
+        f"{stage}: {ended}: {first_line(summary.reasons.get(stage, 'no reason was recorded'))}".removeprefix("matrix: ")
+        for stage, ended in summary.outcomes.items()
         if ended != "passed"
     )
     return ServedModel(
-        id=each.name.id,
-        server=speed.server if speed else each.name.server,
+        id=summary.name.id,
+        server=speed.server if speed else summary.name.server,
         boundary=f"{speed.boundary}; {pluralize(speed.images_per_request, 'image')} a request" if speed else "",
         known_answer=speed.known_answer if speed else "",
         lines=tuple(_line(load) for load in speed.loads) if speed else (),
