@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from reports.compare.runs import DRIFT, Pair, SideBySide, kept, points, told
+from reports.compare.throughput import ThroughputPair
 from reports.text.formatting import significant, size, times, times_interval
 
 HEAD = ("case", "B is", "speed B/A", "(95 %)", "p50 ms A", "B", "kept A", "B", "difference", "gate", "size A", "B")
 BUILD_HEAD = ("build s A", "B")
+THROUGHPUT_HEAD = ("name", "B is", "speed B/A", "(95 %)", "a second A", "B")
 
 
 def as_text(found: SideBySide) -> str:
@@ -20,6 +22,10 @@ def as_text(found: SideBySide) -> str:
     if found.pairs:
         lines += ["", *_aligned([(*HEAD, *BUILD_HEAD), *map(_cells, found.pairs)])]
     lines += [f"  {pair.after.id}: {pair.verdict}: {pair.why}" for pair in found.pairs if pair.why]
+    if found.throughputs:
+        lines += ["", "Pipelines and served models, photos or images a second:"]
+        lines += _aligned([THROUGHPUT_HEAD, *map(_throughput_cells, found.throughputs)])
+    lines += [f"  {pair.name}: {pair.verdict}: {pair.why}" for pair in found.throughputs if pair.why]
     for name, cases in (("A", found.only_before), ("B", found.only_after)):
         lines += ["", f"Only in {name}:"] * bool(cases) + [f"  {case.id}: {why}" for case, why in cases]
     return "\n".join([*lines, "", DRIFT, ""])
@@ -43,6 +49,11 @@ def _cells(pair: Pair) -> tuple[str, ...]:
         *map(size, pair.build("size_bytes")),
         *builds,
     )
+
+
+def _throughput_cells(pair: ThroughputPair) -> tuple[str, ...]:
+    rates = [significant(side.per_second if side else None) for side in (pair.before, pair.after)]
+    return pair.name, pair.verdict, times(pair.speed.value if pair.speed else None), times_interval(pair.speed), *rates
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

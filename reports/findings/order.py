@@ -167,6 +167,7 @@ def broken(found: Sequence[Finding], cases: Sequence[CaseSummary], since: Mappin
     crashed is left to the crash itself, so that no case is told twice.
     """
     crashed = {case.id for case in cases if case.status == "error"}
+    crashed |= {str(each.data["id"]) for each in found if each.code in (Code.PIPELINE_ERROR, Code.SERVING_ERROR)}
     told: list[Broken] = []
     for finding in found:
         past = finding.code == Code.HISTORY
