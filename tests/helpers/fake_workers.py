@@ -65,8 +65,8 @@ FAULTS: dict[str, Callable[[], Any]] = {
 class Orders:
     """What the processes of a session do.
 
-    `faults`: "backend stage what", several with commas between them; "backend-s2" is the same with two streams. `what` is
-    one of `FAULTS`, "gate" (a result that closes it) or the seconds that the answer takes. `attempts`: a file that gets
+    `faults`: "backend stage what", several with commas between them; "backend-s2" has two streams. `what` is one of
+    `FAULTS`, "gate" (a result that closes it) or the seconds that the answer takes. `attempts`: a file that gets
     a line for each answer that is begun. `engine` is the hash of every engine (default: one for each case), `weights`
     that of the weights. `speeds`: a file that counts the speeds that were asked for; each process has another level
     then, and the second one drifts.
