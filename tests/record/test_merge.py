@@ -186,4 +186,4 @@ def test_the_command_refuses_a_part_of_the_shards_and_writes_nothing(
 
 def test_the_gate_stays_closed_in_the_merged_report():
     merged = merge([shard(1, 2, CASES[0]), shard(2, 2, [accuracy(INT8, 0.9)], status=1)])
-    assert any("fails its gate" in finding["text"] for finding in as_data(merged)["findings"])
+    assert "gate.failed" in [finding["code"] for finding in as_data(merged)["findings"]]
