@@ -8,7 +8,6 @@ import pytest
 from reports.__main__ import main
 from reports.analysis.pipeline import compare_pipelines
 from reports.errors import ReportError
-from reports.findings.base import Code
 from reports.html.page import as_data, render
 from reports.record.merge import merge
 from reports.record.pipeline import read_pipelines
@@ -192,7 +191,7 @@ def test_the_command_refuses_a_part_of_the_shards_and_writes_nothing(
 
 def test_the_gate_stays_closed_in_the_merged_report():
     merged = merge([shard(1, 2, CASES[0]), shard(2, 2, [accuracy(INT8, 0.9)], status=1)])
-    assert [finding["code"] for finding in as_data(merged)["findings"]].count(Code.GATE_FAILED) == 1
+    assert "gate.failed" in [finding["code"] for finding in as_data(merged)["findings"]]
 
 
 def test_pipelines_and_served_models_of_all_shards_are_those_of_one_run():
