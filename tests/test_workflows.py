@@ -153,18 +153,20 @@ def test_pytests_exit_status_is_that_of_the_night(runner: Path, status: int):
         ("", []),
         ("--backends tensorrt  -k int8", ["--backends", "tensorrt", "-k", "int8"]),
         ("$(exit 9)", ["$(exit", "9)"]),
+        ("--processes 1", ["--processes", "1"]),
     ],
 )
 def test_what_someone_types_goes_to_pytest_and_not_to_the_shell(runner: Path, typed: str, more: list[str]):
     assert run(RUN_KEY, runner, PYTEST_ARGUMENTS=typed).returncode == 0
     asked = (runner / "asked").read_text().splitlines()
-    assert asked[:6] == ["-m", "tox", "run", "-e", "gpu", "--"]
-    assert asked[6 : 6 + len(more)] == more
+    # Two processes a case, unless someone types another number: the last one counts.
+    assert asked[:8] == ["-m", "tox", "run", "-e", "gpu", "--", "--processes", "2"]
+    assert asked[8 : 8 + len(more)] == more
     # The night's own come last: the later steps look for the record where these say.
     report = str(Path(ROWS_FILE).parent)
     kept = ["--engine-cache", f"{runner}/kept/engines", "--history", f"{runner}/kept/history"]
     kept += ["--tries", "reports/runs/tries.json"]
-    assert asked[6 + len(more) :] == [*kept, "--output", report, f"--junitxml={report}/junit.xml"]
+    assert asked[8 + len(more) :] == [*kept, "--output", report, f"--junitxml={report}/junit.xml"]
 
 
 def test_the_summary_of_a_failed_night_is_written_and_annotated(runner: Path):

@@ -15,6 +15,8 @@ from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.phrases import describe_cases
 from reports.analysis.timing_quality import caveats
 from reports.compare.compatibility import as_equal_runs, changes, one_machine, one_quantity
+from reports.compare.throughput import ThroughputPair, compare_throughputs, throughput_findings
+from reports.compare.verdict import FASTER, LEAST, NOT_ASKED, NOT_TIMED, SAME, SLOWER, UNCLEAR, by_interval
 from reports.errors import ReportError
 from reports.findings.base import Code, Finding, ids
 from reports.history.session_regressions import FIGURES
@@ -27,10 +29,6 @@ from reports.record.store import last_session
 from reports.text import formatting
 from reports.text.formatting import first_line
 
-FASTER, SLOWER, SAME, UNCLEAR, NOT_TIMED = "faster", "slower", "same", "unclear", "not timed"
-NOT_ASKED = "not asked"
-# What matters between two nights matters between two runs.
-LEAST = FIGURES["device time"].least
 LEAST_ACCURACY = FIGURES["accuracy ratio"].least
 DRIFT = (
     "Two runs on one machine, even an hour apart, differ by drift: clocks, temperature, other work. The intervals say "
@@ -67,7 +65,8 @@ class Pair:
 class SideBySide:
     """Run A (`before`) and run B (`after`) by their session rows; `changed` has (name, in A, in B).
 
-    `only_before` and `only_after` are the cases that ran in one of them, with what is known of the other.
+    `only_before` and `only_after` are the cases that ran in one of them, with what is known of the other. `throughputs`
+    are the pipelines and served models of both.
     """
 
     before: Row
@@ -77,6 +76,7 @@ class SideBySide:
     pairs: tuple[Pair, ...]
     only_before: tuple[tuple[CaseSummary, str], ...]
     only_after: tuple[tuple[CaseSummary, str], ...]
+    throughputs: tuple[ThroughputPair, ...]
 
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> SideBySide:
@@ -96,6 +96,7 @@ def compare(before: Sequence[Row], after: Sequence[Row]) -> SideBySide:
         pairs=tuple(_pair(*pair) for pair in both),
         only_before=_only(left, right, "B"),
         only_after=_only(right, left, "A"),
+        throughputs=compare_throughputs(one, other),
     )
 
 
@@ -151,7 +152,12 @@ def findings_of(comparison: SideBySide) -> list[Finding]:
         if cases
     ]
     nothing = [Finding(Code.COMPARE_NOTHING, "warn", "No case ran in both runs: there is nothing to compare.")]
-    return findings if comparison.pairs else [*nothing, *findings]
+    beside = throughput_findings(comparison.throughputs)
+    order = ("fail", "warn", "ok", "info")
+    findings = sorted([*findings, *beside], key=lambda finding: order.index(finding.level))
+    return (
+        findings if comparison.pairs or any(pair.in_both for pair in comparison.throughputs) else [*nothing, *findings]
+    )
 
 
 @cache
@@ -216,11 +222,9 @@ def _judge(before: CaseSummary, after: CaseSummary, speed: Ratio | None) -> tupl
         return UNCLEAR, "; ".join(distrust)
     if speed.low is None or speed.high is None:
         return UNCLEAR, "no interval was recorded"
-    least, most = 1 / (1 + LEAST), 1 + LEAST
-    verdicts = {FASTER: speed.low >= most, SLOWER: speed.high <= least, SAME: least <= speed.low <= speed.high <= most}
-    verdict = next((verdict for verdict, holds in verdicts.items() if holds), UNCLEAR)
+    verdict, why = by_interval(speed.low, speed.high)
     if verdict == UNCLEAR:
-        return UNCLEAR, f"the interval reaches across {100 * LEAST:g} %"
+        return verdict, why
     if verdict in (FASTER, SLOWER) and (spread := as_equal_runs(before, after, speed.value)):
         return UNCLEAR, spread
     return verdict, ""

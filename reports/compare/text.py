@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from reports.compare.runs import DRIFT, Pair, SideBySide, findings_of, kept, points
+from reports.compare.throughput import ThroughputPair
 from reports.text.formatting import significant, size, times, times_interval
 
 HEAD = ("case", "B is", "speed B/A", "(95 %)", "p50 ms A", "B", "kept A", "B", "difference", "gate", "size A", "B")
 BUILD_HEAD = ("build s A", "B")
+THROUGHPUT_HEAD = ("name", "B is", "speed B/A", "(95 %)", "a second A", "B")
 
 
 def as_text(comparison: SideBySide) -> str:
@@ -20,6 +22,10 @@ def as_text(comparison: SideBySide) -> str:
     if comparison.pairs:
         lines += ["", *_aligned([(*HEAD, *BUILD_HEAD), *map(_cells, comparison.pairs)])]
     lines += [f"  {pair.after.id}: {pair.verdict}: {pair.why}" for pair in comparison.pairs if pair.why]
+    if comparison.throughputs:
+        lines += ["", "Pipelines and served models, photos or images a second:"]
+        lines += _aligned([THROUGHPUT_HEAD, *map(_throughput_cells, comparison.throughputs)])
+    lines += [f"  {pair.name}: {pair.verdict}: {pair.why}" for pair in comparison.throughputs if pair.why]
     for name, cases in (("A", comparison.only_before), ("B", comparison.only_after)):
         lines += ["", f"Only in {name}:"] * bool(cases) + [f"  {case.id}: {why}" for case, why in cases]
     return "\n".join([*lines, "", DRIFT, ""])
@@ -43,6 +49,11 @@ def _cells(pair: Pair) -> tuple[str, ...]:
         *map(size, pair.build("size_bytes")),
         *builds,
     )
+
+
+def _throughput_cells(pair: ThroughputPair) -> tuple[str, ...]:
+    rates = [significant(side.per_second if side else None) for side in (pair.before, pair.after)]
+    return pair.name, pair.verdict, times(pair.speed.value if pair.speed else None), times_interval(pair.speed), *rates
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

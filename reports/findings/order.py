@@ -167,6 +167,7 @@ def broken(findings: Sequence[Finding], cases: Sequence[CaseSummary], since: Map
     crashed is left to the crash itself, so that no case is told twice.
     """
     crashed = {case.id for case in cases if case.status == "error"}
+    crashed |= {str(each.data["id"]) for each in findings if each.code in (Code.PIPELINE_ERROR, Code.SERVING_ERROR)}
     entries: list[Broken] = []
     for finding in findings:
         past = finding.code == Code.HISTORY

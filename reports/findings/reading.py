@@ -68,6 +68,8 @@ def read(rows: Sequence[Row], since: Sequence[Regression] = (), history: pd.Data
     choices = choose(cases, least)
     findings = check(seen, history_findings(since, cases))
     crashed = {case.id for case in cases if case.status == "error"}
+    crashed |= {each.name.id for each in seen.pipelines if each.crashed}
+    crashed |= {each.name.id for each in seen.serving if each.crashed}
     worse = len({one.case for one in since if one.level == "fail"} - crashed)
     finished = any(row["kind"] == "end" for row in session)
     well = {} if history is None else last_good(history, session[0]["session"])

@@ -50,6 +50,15 @@ TRACKED = (
     TrackedMetric("build seconds with known timings", "known_timings_build_seconds", "trusted", True, 0.25),
     # Two builds of one network may choose kernels of other sizes; weights in another precision change far more.
     TrackedMetric("size", "size_bytes", "trusted", True, 0.05),
+    # Photos a second of a pipeline, images a second of a served model: as much matters as in a latency.
+    TrackedMetric(
+        "throughput",
+        "throughput_per_second",
+        "trusted_throughput",
+        False,
+        0.03,
+        interval=("throughput_low_per_second", "throughput_high_per_second"),
+    ),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports.errors import ReportError
-from reports.history.regressions import TRACKED, Verdict, between, measured, verdicts
+from reports.history.regressions import TRACKED, Verdict, absent, between, measured, verdicts
 from reports.text.formatting import THIN_SPACE, first_line, join_words
 
 ANSWERED = ("passed", "failed")
@@ -21,6 +21,7 @@ WORSE = {
     "build seconds": ("are", "more"),
     "build seconds with known timings": ("are", "more"),
     "size": ("is", "larger"),
+    "throughput": ("is", "lower"),
 }
 ABSENT = {"error": "stopped with an error", "skipped": "was skipped"}
 COMMIT_CHARACTERS = 7  # as git abbreviates
@@ -161,8 +162,12 @@ def _was_asked(
 ) -> bool:
     """Whether a case that has no line was meant to have one: its backend is there, and gives no answer any more.
 
-    What it did not answer before, either, says nothing.
+    What it did not answer before, either, says nothing. Pipelines and served models have no backend: which of them are
+    asked follows from the options, and from the engines that run.
     """
+    lines = [line for line in lines if not absent(line["backend"])]
+    if absent(before["backend"]):
+        return False
     still_in_matrix = all(any(line[part] == before[part] for line in lines) for part in ("model", "precision", "batch"))
     silent = [line for line in lines if line["backend"] == before["backend"] and line["status"] not in ANSWERED]
     return still_in_matrix and any(

@@ -1,6 +1,7 @@
 """The history of a machine: one small file for each GPU model and driver, to which every session is appended.
 
-A file is JSON lines: what the file is, then for each session its environment and one line a case. A CI can carry
+A file is JSON lines: what the file is, then for each session its environment and one line a case. A pipeline, a
+served model and each load of it have such a line, too, without a backend (`reports.history.throughput`). A CI can carry
 the folder as an artifact or a cache; no server is needed. Figures that are not to be trusted (a failed, skipped,
 crashed or unsteady case) are kept as what they are, and `trusted` columns keep them out of every baseline. Raw
 samples stay in the record of the session.
@@ -20,6 +21,7 @@ from reports.analysis.timing_quality import SHORTER, caveats
 from reports.errors import ReportError
 from reports.history.file_format import SCHEMA, NotHistoryError, read_lines, replace_file, set_aside
 from reports.history.thresholds import read_thresholds
+from reports.history.throughput import Throughput, throughputs
 from reports.record.schema import Row
 from reports.record.session import read_environment, read_settings, read_suite
 from reports.record.store import last_session
@@ -54,9 +56,13 @@ COLUMNS = {
     "build_seconds": "Float64",
     "known_timings_build_seconds": "Float64",
     "size_bytes": "Float64",
+    "throughput_per_second": "Float64",
+    "throughput_low_per_second": "Float64",
+    "throughput_high_per_second": "Float64",
     "trusted": "boolean",
     "trusted_speed": "boolean",
     "trusted_end_to_end": "boolean",
+    "trusted_throughput": "boolean",
     "thresholds": "object",
 }
 
@@ -147,6 +153,7 @@ def session_lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "environment": _environment(session, driver),
         },
         *(_case_line(session["session"], case) for case in summarize(rows)),
+        *(_throughput_line(session["session"], each) for each in throughputs(last_session(list(rows)))),
     ]
 
 
@@ -191,6 +198,24 @@ def _case_line(session: str, case: CaseSummary) -> dict[str, Any]:
         "trusted": trusted,
         "trusted_speed": trusted and passed and reliable,
         "trusted_end_to_end": trusted and passed and second_reliable,
+    }
+
+
+def _throughput_line(session: str, throughput: Throughput) -> dict[str, Any]:
+    return {
+        "kind": "case",
+        "session": session,
+        "case": throughput.name,
+        "status": throughput.status,
+        "reason": throughput.reason or None,
+        "throughput_per_second": throughput.per_second,
+        "throughput_low_per_second": throughput.low,
+        "throughput_high_per_second": throughput.high,
+        # An unsteady one counts: of the eight pipelines of reports/published/h200-pipeline six were measured before
+        # their warm-up was steady, and would never have a history. How rough a night was tells its interval, by which
+        # it is weighed.
+        "trusted_throughput": throughput.status == "passed"
+        and None not in (throughput.per_second, throughput.low, throughput.high),
     }
 
 

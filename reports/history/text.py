@@ -60,9 +60,11 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def shown(figure: TrackedMetric, value: float) -> str:
-    """A figure in its unit: 2.01 ms, 10.4 MB, 12.5 s, 99.6 %."""
+    """A figure in its unit: 2.01 ms, 10.4 MB, 12.5 s, 738 per second, 99.6 %."""
     if figure.column.endswith("_ms"):
         return f"{significant(value)} ms"
+    if figure.column.endswith("_per_second"):
+        return f"{significant(value)} per second"
     if figure.column.endswith("_bytes"):
         return size(value)
     return f"{significant(value)} s" if figure.column.endswith("_seconds") else percent(value, 0.0)

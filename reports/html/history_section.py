@@ -60,7 +60,8 @@ class CaseNights:
 class LookBack:
     """The part of a page that tells the history: `found` and `quiet` have pictures, `listed` have a line each.
 
-    `gone` is what is said of cases that are not in this session; `without` have no figure to be trusted.
+    `gone` is what is said of pipelines, of served models, and of cases that are not in this session; `without` have no
+    figure to be trusted.
     """
 
     nights: tuple[Night, ...]

@@ -214,3 +214,11 @@ def test_departures_by_chance_are_right_counted_or_refused(folder: Path, kinds: 
     coco = base()
     departures.depart(coco, kinds, random.Random(seed))
     departures.check(lambda: validated(folder, coco), kinds)
+
+
+def test_a_set_of_crowds_alone_is_refused(folder: Path):
+    coco = base()
+    for annotation in coco["annotations"]:
+        annotation["iscrowd"] = True
+    with pytest.raises(BenchError, match=r"all of its \d+ boxes are marked as crowds"):
+        validated(folder, coco)

@@ -215,7 +215,8 @@ AS_MEANT: dict[str, Callable[..., None]] = {
     "crowd null": _each("annotations", "iscrowd", lambda value: value or None, some=False),
     "crowd missing": _each("annotations", "iscrowd", lambda value: value or ...),
     "crowd as text": _each("annotations", "iscrowd", str),
-    "crowd as words": _each("annotations", "iscrowd", bool),
+    # Through a number: of the text "0" the truth value is another.
+    "crowd as words": _each("annotations", "iscrowd", lambda value: bool(int(value))),
     "area null": _each("annotations", "area", lambda _: None),
     "area missing": _each("annotations", "area", lambda _: ...),
     "area as text": _each("annotations", "area", str),

@@ -65,10 +65,11 @@ FAULTS: dict[str, Callable[[], Any]] = {
 class Orders:
     """What the processes of a session do.
 
-    `faults`: "backend stage what", several with commas between them; `what` is one of `FAULTS`, "gate" (a result that
-    closes it) or the seconds that the answer takes. `attempts`: a file that gets a line for each answer that is begun.
-    `engine` is the hash of every engine (default: one for each case), `weights` that of the weights. `speeds`: a file
-    that counts the speeds that were asked for; each process has another level then, and the second one drifts.
+    `faults`: "backend stage what", several with commas between them; "backend-s2" has two streams. `what` is one of
+    `FAULTS`, "gate" (a result that closes it) or the seconds that the answer takes. `attempts`: a file that gets
+    a line for each answer that is begun. `engine` is the hash of every engine (default: one for each case), `weights`
+    that of the weights. `speeds`: a file that counts the speeds that were asked for; each process has another level
+    then, and the second one drifts.
     """
 
     faults: str = ""
@@ -91,7 +92,8 @@ class FakeRunner:
             with Path(self._orders.attempts).open("a") as file:
                 file.write(f"{os.getpid()} {case.id} {stage}\n")
         self._progress(f"{case.id}: {stage}")
-        failure = self._misbehave(case.backend, stage)
+        streams = f"-s{case.streams}" if case.streams > 1 else ""
+        failure = self._misbehave(f"{case.backend}{streams}", stage)
         result, _ = read_result("speed" if stage == SPEED_REPEAT else stage, self._values(case, stage))
         headline = f"{case.id} {stage}"
         return StageResult(result, headline, failure, work_seconds=0.001, case_id=case.id, stage=stage)
@@ -160,6 +162,7 @@ class FakeBackend:
     """A backend of the plan alone: it runs in FP32 on a CPU, and nothing ever builds with it."""
 
     tasks = ("detection", "zero-shot")
+    one_stream_reason = ""
 
     def unsupported_reason(self, precision: str, device: str) -> str:
         """FP32 runs."""

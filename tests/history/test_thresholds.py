@@ -44,7 +44,8 @@ def test_every_watched_figure_has_a_name_and_every_name_a_figure():
 def test_the_last_pattern_that_fits_decides(tmp_path: Path):
     text = '["*"]\nspeed = 0.1\nsize = 0.2\n["*-int8-*"]\nspeed = 0.05\n["clip-*"]\nspeed = 0.5\n'
     found = read_thresholds(_write(tmp_path, text))
-    assert found.of(INT8["id"]) == {"device_p50_ms": 0.05, "end_to_end_p50_ms": 0.05, "size_bytes": 0.2}
+    clocks = dict.fromkeys(FIGURES["speed"], 0.05)
+    assert len(clocks) == 3 and found.of(INT8["id"]) == {**clocks, "size_bytes": 0.2}
     assert found.of(FAST["id"])["device_p50_ms"] == 0.1
     assert read_thresholds(tmp_path / "none") == Thresholds() and Thresholds().of("x") == {}
 

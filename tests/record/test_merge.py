@@ -6,12 +6,17 @@ from pathlib import Path
 import pytest
 
 from reports.__main__ import main
+from reports.analysis.pipeline import compare_pipelines
 from reports.errors import ReportError
 from reports.html.page import as_data, render
 from reports.record.merge import merge
+from reports.record.pipeline import read_pipelines
 from reports.record.schema import EndRow, ResumeRow, Row
+from reports.record.serving import read_serving
 from reports.record.store import Recorder, read_rows
+from tests.helpers.pipelines import timed_pipelines
 from tests.helpers.rows import accuracy, answered, case, end_row, row, session_row
+from tests.helpers.serving import judged, serving_row, speed
 
 BASELINE = case("pytorch", "fp32")
 INT8 = case("onnxruntime", "int8")
@@ -186,4 +191,22 @@ def test_the_command_refuses_a_part_of_the_shards_and_writes_nothing(
 
 def test_the_gate_stays_closed_in_the_merged_report():
     merged = merge([shard(1, 2, CASES[0]), shard(2, 2, [accuracy(INT8, 0.9)], status=1)])
-    assert any("fails its gate" in finding["text"] for finding in as_data(merged)["findings"])
+    assert "gate.failed" in [finding["code"] for finding in as_data(merged)["findings"]]
+
+
+def test_pipelines_and_served_models_of_all_shards_are_those_of_one_run():
+    """The first shard has what is served; which has the baseline pipeline follows from its name."""
+    common, fast = (
+        [{key: value for key, value in each.items() if key != "session"} for each in rows]
+        for rows in (timed_pipelines("s")[:1], timed_pipelines("s")[1:])
+    )
+    here = [serving_row("triton-yolov8n", speed()), serving_row("triton-yolov8n", judged(1.0))]
+    cases = CASES[:2]
+    merged = merge([shard(1, 2, cases[0], fast, here), shard(2, 2, cases[1], common)])
+    assert told(merged) == told(whole(*cases, fast, here, common))
+    (served,) = read_serving(merged)
+    assert served.speed and len(served.speed.loads) == 3 and served.accuracy
+    assert {each.name.id: each.outcomes for each in read_pipelines(merged)} == {
+        each.name.id: each.outcomes for each in read_pipelines(timed_pipelines("s"))
+    }
+    assert all(comparison.best for comparison in compare_pipelines(read_pipelines(merged)))

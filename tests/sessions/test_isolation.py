@@ -30,6 +30,15 @@ def _all_passed(*cases: str) -> dict[tuple[str, str], str]:
     return {(case, stage): "passed" for case in cases for stage in STAGES}
 
 
+def test_a_crash_with_several_callers_costs_that_case_alone(tmp_path: Path):
+    done = session(tmp_path / "output", "--batches", "8", "--streams", "1,2", faults="two-s2 speed kill")
+    assert done.status == 6, done.said
+    ids = [f"clip-text-{name}-fp32-b8{streams}" for name in ("one", "two", "three") for streams in ("", "-s2")]
+    lost = dict.fromkeys((("clip-text-two-fp32-b8-s2", stage) for stage in ("speed", "accuracy")), "error")
+    assert done.outcomes == _all_passed(*ids) | lost
+    assert "ended by SIGKILL" in done.answers["clip-text-two-fp32-b8-s2", "speed"]["reason"]
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [

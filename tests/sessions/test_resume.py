@@ -11,10 +11,14 @@ import pytest
 from fixtures.errors import BenchError
 from fixtures.pytest_plugin.resume import MOST_TOLD, PreviousSession, read_previous_session
 from reports.analysis.exit_status import exit_status
+from reports.record.pipeline import read_pipelines
 from reports.record.schema import QUESTIONS, ResumeRow, Row, Status
 from reports.record.store import Recorder, read_rows
 from tests.helpers.fake_workers import Done, session, start_session
+from tests.helpers.pipelines import pipeline_row, timed_pipelines
 from tests.helpers.rows import FAST, SESSION, accuracy, build, case, end_row, row, session_row, speed
+from tests.helpers.serving import serving_row
+from tests.helpers.serving import speed as loads
 
 PAIRS = [(FAST["id"], question) for question in QUESTIONS[1:]]
 
@@ -53,6 +57,22 @@ def test_what_went_wrong_cannot_be_left_out(tmp_path: Path):
     earlier = _earlier(tmp_path, build(FAST), speed(FAST, 2.0), accuracy(FAST, 0.9))
     with pytest.raises(BenchError, match=rf"not chosen now: {FAST['id']} accuracy(\n|.)*resume without -k and -m"):
         earlier.describe_reruns(PAIRS[:2])
+
+
+def test_a_pipeline_or_served_model_that_went_wrong_is_asked_again_and_cannot_be_left_out(tmp_path: Path):
+    failed = pipeline_row("photo-fast", accuracy="failed")
+    lost = serving_row("triton-yolov8n", None, "error", "the connection was refused")
+    good = [*timed_pipelines("s"), serving_row("triton-clip-image", loads())]
+    earlier = _earlier(tmp_path, *({**each, "session": SESSION} for each in (failed, lost, *good)))
+    names = {each.name.id for each in read_pipelines(good)}
+    assert len(names) == 4 and {name for name, _ in earlier.passed()} == {*names, "triton-clip-image"}
+    both = [("photo-fast-12mp", "accuracy"), ("triton-yolov8n", "speed")]
+    assert earlier.describe_reruns(both) == [
+        "asked again: photo-fast-12mp accuracy failed: failed",
+        "asked again: triton-yolov8n speed error: the connection was refused",
+    ]
+    with pytest.raises(BenchError, match="not chosen now: triton-yolov8n speed"):
+        earlier.describe_reruns([*PAIRS, both[0]])
 
 
 def test_of_very_many_that_went_wrong_some_are_named(tmp_path: Path):
