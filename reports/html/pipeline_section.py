@@ -131,7 +131,11 @@ def _card(comparison: Comparison) -> PipelineCard:
         change_text = f"Change {STAGE_WORDS.get(change.name, change.name)} first"
     why = [] if change is None else [f"{stage_share(change, baseline.speed)} ({times(change.speedup)} alone)"]
     why += [engines_bring(engines)] if engines and change is not engines else []
-    rates = [("this pipeline", rate(best.speed), True), ("the common way", rate(baseline.speed), False)]
+    decoder, _, names_of_engines, *_ = name_parts(best)
+    rates = [
+        (f"{decoder} · {names_of_engines}", rate(best.speed), True),
+        ("the common way", rate(baseline.speed), False),
+    ]
     if comparison.engines is not None and comparison.engines.speed is not None and comparison.engines is not best:
         rates.append(("engines alone", rate(comparison.engines.speed), False))
     rates.sort(key=lambda each: -each[1])
