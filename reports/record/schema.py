@@ -21,11 +21,13 @@ STAGES = ("build", "speed", "accuracy")
 # What a row may be about: what a type of result stands for, a stage or that this machine cannot run the case.
 QUESTIONS = tuple(RESULT_TYPES)
 OUTCOMES = ("passed", "failed", "skipped", "error")
-# Of rows. Those of a pipeline (`reports.record.pipeline`) are no cases: they name two engines and a set of photos.
+# Of rows.
+CASE_KIND = "case"
+# Those of a pipeline (`reports.record.pipeline`) are no cases: they name two engines and a set of photos.
 PIPELINE_KIND = "pipeline"
 # Nor are those of a model behind a server (`reports.record.serving`).
 SERVING_KIND = "serving"
-KINDS = ("session", "case", PIPELINE_KIND, SERVING_KIND, "resume", "end")
+KINDS = ("session", CASE_KIND, PIPELINE_KIND, SERVING_KIND, "resume", "end")
 CASE_FIELDS = ("id", "model", "task", "backend", "precision", "batch")
 
 # What every engine of a model and batch is compared with.
@@ -81,29 +83,11 @@ class SessionRow:
 
 
 @dataclass(frozen=True)
-class CaseRow:
-    """One answer to one question about one case. A later row for the same two replaces it."""
-
-    session: str
-    case: Mapping[str, Any]
-    question: str
-    outcome: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-    seconds: float | None = None
-    """Wall time of the question, the suite's own share included."""
-    at: str = field(default_factory=utc_now)
-
-    def to_dict(self) -> Row:
-        return {"kind": "case", **vars(self)}
-
-
-@dataclass(frozen=True)
 class StageRow:
-    """One stage of what is measured beside the matrix. A later row for the same two replaces it.
+    """One stage of a case, a pipeline or a served model. A later row for the same two replaces it.
 
-    `kind` is `PIPELINE_KIND` or `SERVING_KIND`, and `subject` names the pipeline or the served model. `question`:
-    matrix, speed or accuracy.
+    `kind` is `CASE_KIND`, `PIPELINE_KIND` or `SERVING_KIND`, and `subject` names what was measured. `seconds` is the
+    wall time of the stage, the suite's own share included.
     """
 
     kind: str

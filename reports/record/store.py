@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from reports.errors import ReportError
-from reports.record.schema import CaseRow, EndRow, ResumeRow, Row, SessionRow, row_fault
+from reports.record.schema import EndRow, ResumeRow, Row, SessionRow, StageRow, row_fault
 
 NO_SESSION = "the first row must describe the session"
 
@@ -53,7 +53,7 @@ class Recorder:
             self.close()
             raise
 
-    def write(self, row: Row | SessionRow | CaseRow | ResumeRow | EndRow) -> None:
+    def write(self, row: Row | SessionRow | StageRow | ResumeRow | EndRow) -> None:
         """Append one row and return once the disk has it. A row of the wrong shape is a `ValueError`."""
         plain = _plain(row if isinstance(row, dict) else row.to_dict())
         if wrong := row_fault(plain):

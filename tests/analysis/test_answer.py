@@ -14,8 +14,8 @@ BASE, FAST, INT8 = case("pytorch", "fp32"), case("tensorrt", "fp16"), case("tens
 
 
 def _one(*rows: Row) -> ModelAnswer:
-    (found,) = answers([session_row(), *rows, end_row()])
-    return found
+    (answer,) = answers([session_row(), *rows, end_row()])
+    return answer
 
 
 def _told(case: Row, p50: float, ratio: float = 1.0, spread: float = 0.008, **values: object) -> list[Row]:
@@ -23,25 +23,25 @@ def _told(case: Row, p50: float, ratio: float = 1.0, spread: float = 0.008, **va
 
 
 def test_a_sentence_names_engine_speed_batch_and_accuracy() -> None:
-    found = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(INT8, 10.0, 0.995))
-    assert found.sentence == (
+    answer = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(INT8, 10.0, 0.995))
+    assert answer.sentence == (
         "YOLOv8n: ship TensorRT INT8 + CUDA graph: 800 img/s at batch 8, 8.00× PyTorch FP32, "
         "keeps 99.5\u202f% of its mAP50-95."
     )
-    assert found.throughput.accuracy == CERTAIN
-    assert found.throughput.runner_up is not None and found.throughput.runner_up.id == FAST["id"]
-    assert found.latency is None
+    assert answer.throughput.accuracy == CERTAIN
+    assert answer.throughput.runner_up is not None and answer.throughput.runner_up.id == FAST["id"]
+    assert answer.latency is None
 
 
 def test_an_interval_below_the_gate_makes_the_accuracy_likely() -> None:
-    found = _one(*answered(BASE, 80.0), *_told(FAST, 20.0, 0.99, spread=0.02))
-    assert found.throughput.accuracy == LIKELY
-    assert found.sentence.endswith("; more images would make the accuracy certain.")
+    answer = _one(*answered(BASE, 80.0), *_told(FAST, 20.0, 0.99, spread=0.02))
+    assert answer.throughput.accuracy == LIKELY
+    assert answer.sentence.endswith("; more images would make the accuracy certain.")
 
 
 def test_the_fastest_of_those_that_pass_is_told_and_not_the_fastest() -> None:
-    found = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(INT8, 10.0, 0.9))
-    assert found.throughput.shown.id == FAST["id"]
+    answer = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(INT8, 10.0, 0.9))
+    assert answer.throughput.shown.id == FAST["id"]
 
 
 def test_throughput_takes_the_batch_with_the_most_images_and_latency_batch_1() -> None:
@@ -51,11 +51,11 @@ def test_throughput_takes_the_batch_with_the_most_images_and_latency_batch_1() -
             *answered(case("pytorch", "fp32", batch=batch), 4 * p50),
             *answered(case("tensorrt", "fp16", batch=batch), p50),
         ]
-    found = _one(*rows)
-    assert found.throughput.batch == 8 and found.latency is not None and found.latency.batch == 1
-    assert not found.same_batch
-    assert found.sentence.endswith("; for one image at a time the same, 5.00\u202fms.")
-    assert [choice.batch for choice in found.choices] == [1, 8, 32]
+    answer = _one(*rows)
+    assert answer.throughput.batch == 8 and answer.latency is not None and answer.latency.batch == 1
+    assert not answer.same_batch
+    assert answer.sentence.endswith("; for one image at a time the same, 5.00\u202fms.")
+    assert [choice.batch for choice in answer.choices] == [1, 8, 32]
 
 
 def test_of_batches_as_fast_as_each_other_the_smallest_counts() -> None:
@@ -70,39 +70,39 @@ def test_of_batches_as_fast_as_each_other_the_smallest_counts() -> None:
 
 def test_another_engine_for_one_image_at_a_time_is_named() -> None:
     one, other = case("pytorch", "fp32", batch=1), case("torch-compile", "fp32", batch=1)
-    found = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(one, 10.0), *answered(other, 8.0))
-    assert "; for one image at a time torch.compile FP32, 8.00\u202fms." in found.sentence
+    answer = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(one, 10.0), *answered(other, 8.0))
+    assert "; for one image at a time torch.compile FP32, 8.00\u202fms." in answer.sentence
 
 
 def test_only_batch_1_is_both() -> None:
     one, fast = case("pytorch", "fp32", batch=1), case("tensorrt", "fp16", batch=1)
-    found = _one(*answered(one, 10.0), *answered(fast, 2.0))
-    assert found.same_batch and "one image at a time" not in found.sentence
+    answer = _one(*answered(one, 10.0), *answered(fast, 2.0))
+    assert answer.same_batch and "one image at a time" not in answer.sentence
 
 
 def test_a_tie_names_both() -> None:
     other = case("trtexec", "fp16")
-    found = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(other, 20.1))
-    assert "ship TensorRT FP16 or trtexec FP16 (a tie): 400 img/s" in found.sentence
+    answer = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(other, 20.1))
+    assert "ship TensorRT FP16 or trtexec FP16 (a tie): 400 img/s" in answer.sentence
 
 
 def test_nothing_faster_than_the_baseline_is_said() -> None:
-    found = _one(*answered(BASE, 10.0), *answered(FAST, 20.0))
-    assert found.sentence == "YOLOv8n: nothing that passes is faster than PyTorch FP32 itself: 800 img/s at batch 8."
-    assert found.throughput.accuracy == BASELINE
+    answer = _one(*answered(BASE, 10.0), *answered(FAST, 20.0))
+    assert answer.sentence == "YOLOv8n: nothing that passes is faster than PyTorch FP32 itself: 800 img/s at batch 8."
+    assert answer.throughput.accuracy == BASELINE
 
 
 def test_without_anything_that_passes_there_is_no_recommendation() -> None:
     wrong = [build(BASE), speed(BASE, 80.0), row(BASE, "accuracy", outcome="failed", reason="no boxes")]
-    found = _one(*wrong, *answered(FAST, 20.0, 0.9))
-    assert found.throughput.ship == () and found.throughput.accuracy == FAILS
-    assert found.sentence.startswith("YOLOv8n: no recommendation, nothing passes; measured TensorRT FP16: 400 img/s")
+    answer = _one(*wrong, *answered(FAST, 20.0, 0.9))
+    assert answer.throughput.ship == () and answer.throughput.accuracy == FAILS
+    assert answer.sentence.startswith("YOLOv8n: no recommendation, nothing passes; measured TensorRT FP16: 400 img/s")
 
 
 def test_without_a_judged_accuracy_there_is_no_recommendation() -> None:
-    found = _one(build(BASE), speed(BASE, 80.0), build(FAST), speed(FAST, 20.0))
-    assert found.throughput.accuracy == NOT_JUDGED
-    assert "no recommendation, accuracy was not judged; measured TensorRT FP16: 400 img/s at batch 8" in found.sentence
+    answer = _one(build(BASE), speed(BASE, 80.0), build(FAST), speed(FAST, 20.0))
+    assert answer.throughput.accuracy == NOT_JUDGED
+    assert "no recommendation, accuracy was not judged; measured TensorRT FP16: 400 img/s at batch 8" in answer.sentence
 
 
 @pytest.mark.parametrize(
@@ -121,12 +121,12 @@ def test_a_backend_without_a_name_here_keeps_its_own() -> None:
 
 
 def test_the_data_have_the_figures_of_the_sentence() -> None:
-    (found,) = as_data([_one(*answered(BASE, 80.0), *answered(FAST, 20.0, 0.995))])
-    assert found["throughput"] == {
+    (answer,) = as_data([_one(*answered(BASE, 80.0), *answered(FAST, 20.0, 0.995))])
+    assert answer["throughput"] == {
         "batch": 8, "case_ids": [FAST["id"]], "images_per_second": 400.0, "ms_per_image": 2.5, "speedup": 4.0,
         "accuracy": CERTAIN, "rough": False,
     }  # fmt: skip
-    assert found["latency"] is None
+    assert answer["latency"] is None
 
 
 def test_nothing_timed_has_no_answer() -> None:
@@ -140,9 +140,9 @@ def test_the_status_counts_each_case_once_by_what_broke_it() -> None:
         speed(case("trtexec", "int8"), 5.0),
     ]
     rows = [session_row(), *answered(BASE, 80.0), *answered(FAST, 20.0, 0.9), crash, *lie, end_row()]
-    found = status(summarize(rows), 0.98, worse=1, finished=True)
-    assert found.words == ("1 failed the gate", "1 cannot be trusted", "1 crashed", "1 became worse")
-    assert found.ran == 4 and found.judged == 2
+    answer = status(summarize(rows), 0.98, worse=1, finished=True)
+    assert answer.words == ("1 failed the gate", "1 cannot be trusted", "1 crashed", "1 became worse")
+    assert answer.ran == 4 and answer.judged == 2
 
 
 def test_a_run_without_its_end_did_not_finish() -> None:
@@ -161,18 +161,18 @@ def _streams(case: Row, streams: int) -> Row:
 
 def test_several_streams_compete_for_throughput_against_the_baseline_of_one_caller() -> None:
     several = _streams(FAST, 2)
-    found = _one(
+    answer = _one(
         *answered(BASE, 80.0), *answered(_streams(BASE, 2), 40.0), *answered(FAST, 20.0), *_told(several, 16.0)
     )
-    assert [case.id for case in found.throughput.ship] == [several["id"]]
-    assert "ship TensorRT FP16, 2 streams: 500 img/s at batch 8, 5.00× PyTorch FP32" in found.sentence
+    assert [case.id for case in answer.throughput.ship] == [several["id"]]
+    assert "ship TensorRT FP16, 2 streams: 500 img/s at batch 8, 5.00× PyTorch FP32" in answer.sentence
 
 
 def test_one_image_at_a_time_is_a_matter_of_one_caller() -> None:
     alone, base = case("tensorrt", "fp16", batch=1), case("pytorch", "fp32", batch=1)
-    found = _one(*answered(base, 20.0), *answered(alone, 5.0), *answered(_streams(alone, 4), 2.0))
-    assert found.latency is not None
-    assert [case.id for case in found.latency.ship] == [alone["id"]]
+    answer = _one(*answered(base, 20.0), *answered(alone, 5.0), *answered(_streams(alone, 4), 2.0))
+    assert answer.latency is not None
+    assert [case.id for case in answer.latency.ship] == [alone["id"]]
 
 
 def test_what_uses_more_memory_than_the_limit_is_not_recommended() -> None:
@@ -183,14 +183,14 @@ def test_what_uses_more_memory_than_the_limit_is_not_recommended() -> None:
         return [build(case), speed(case, p50, card=card), accuracy(case, 1.0)]
 
     rows = [*with_memory(BASE, 80.0, 1.0), *with_memory(FAST, 20.0, 10.9), *with_memory(INT8, 10.0, 13.1)]
-    (found,) = answers([session, *rows, end_row()])
-    assert [case.id for case in found.throughput.ship] == [FAST["id"]]
-    assert "uses 13.1 GB of GPU memory, more than the limit of 11 GB" in found.throughput.choice.text
+    (answer,) = answers([session, *rows, end_row()])
+    assert [case.id for case in answer.throughput.ship] == [FAST["id"]]
+    assert "uses 13.1 GB of GPU memory, more than the limit of 11 GB" in answer.throughput.choice.text
     (unlimited,) = answers([session_row(), *rows, end_row()])
     assert [case.id for case in unlimited.throughput.ship] == [INT8["id"]]
     unknown = [*with_memory(BASE, 80.0, 1.0), *with_memory(INT8, 10.0, None)]
-    (found,) = answers([session, *unknown, end_row()])
-    assert INT8["id"] not in [case.id for case in found.throughput.ship]
+    (answer,) = answers([session, *unknown, end_row()])
+    assert INT8["id"] not in [case.id for case in answer.throughput.ship]
 
 
 def test_what_a_batch_takes_while_others_are_served_stands_in_the_details() -> None:
@@ -202,8 +202,8 @@ def test_what_a_batch_takes_while_others_are_served_stands_in_the_details() -> N
         speed(several, 16.0, under_load_ms=under_load),
         accuracy(several, 1.0),
     ]
-    (found,) = (each for each in summarize([session_row(), *rows]) if each.streams == 2)
-    assert callers_words(found) == (
+    (answer,) = (each for each in summarize([session_row(), *rows]) if each.streams == 2)
+    assert callers_words(answer) == (
         "With 2 callers at the same time half of the batches take 31.0\u202fms or less, 99 of 100 within 40.0\u202fms. "
         "Images a second are those of all callers together."
     )

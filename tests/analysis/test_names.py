@@ -33,8 +33,8 @@ def test_batches_of_one_engine_are_told_together_and_engines_apart() -> None:
     asked = [case("tensorrt", "int8", batch=1), case("tensorrt", "int8"), case("onnxruntime", "fp32")]
     cases = summarize([session_row(), *(row for each in asked for row in answered(each, 9.0)), end_row()])
     by_id = {each.id: each for each in cases}
-    told = describe_cases([by_id[each["id"]] for each in asked])
-    assert told == "YOLOv8n · TensorRT INT8 · batch 1 and 8; YOLOv8n · ONNX Runtime FP32 · batch 8"
+    description = describe_cases([by_id[each["id"]] for each in asked])
+    assert description == "YOLOv8n · TensorRT INT8 · batch 1 and 8; YOLOv8n · ONNX Runtime FP32 · batch 8"
     assert describe_cases([by_id[each["id"]] for each in asked], most=1).endswith("batch 1 and 8; and 1 more")
     assert by_id[asked[0]["id"]].title == "YOLOv8n · TensorRT INT8 · batch 1"
 

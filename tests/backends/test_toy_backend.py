@@ -12,7 +12,7 @@ from fixtures.runner.factory import open_workbench
 from fixtures.runner.stages import CaseRunner
 from fixtures.timing.sampler import SamplerSettings
 from reports.analysis.cases import CaseSummary, summarize
-from reports.record.schema import BASELINE_BACKEND, STAGES, CaseRow, Row
+from reports.record.schema import BASELINE_BACKEND, CASE_KIND, STAGES, Row, StageRow
 from reports.record.store import Recorder, read_rows
 from tests.helpers.rows import SESSION, session_row
 from tests.helpers.runs import raw_options
@@ -36,12 +36,14 @@ def _run(folder: Path, precisions: tuple[str, ...] = ("fp32",)) -> list[CaseSumm
         for cell in cells:
             described = {"id": cell.case.id, **vars(cell.case)}
             if not cell.runs:
-                record.write(CaseRow(SESSION, described, "matrix", "skipped", reason=cell.reason))
+                record.write(StageRow(CASE_KIND, SESSION, described, "matrix", "skipped", reason=cell.reason))
                 continue
             for stage in STAGES:
                 result = runner.ask(cell.case, stage)
                 outcome = "failed" if result.failure else "passed"
-                record.write(CaseRow(SESSION, described, stage, outcome, result.values, result.failure or None))
+                record.write(
+                    StageRow(CASE_KIND, SESSION, described, stage, outcome, result.values, result.failure or None)
+                )
     runner.close()
     rows: list[Row] = read_rows(folder / "rows.jsonl")
     return summarize(rows)

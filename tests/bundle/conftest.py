@@ -31,7 +31,7 @@ from reports.__main__ import main as reports_main
 from reports.bundle.format import DESCRIPTION, SUMS, Bundle
 from reports.bundle.reading import checksums
 from reports.record.hashing import file_sha256
-from reports.record.schema import RECORD, STAGES, CaseRow, SessionRow
+from reports.record.schema import CASE_KIND, RECORD, STAGES, SessionRow, StageRow
 from reports.record.store import Recorder
 from tests.helpers.runs import raw_options
 
@@ -88,7 +88,9 @@ def run(plan: RunPlan, workbench: Workbench, tmp_path_factory: pytest.TempPathFa
                 answer = runner.ask(case, stage)
                 outcome = "failed" if answer.failure else "passed"
                 named = {"id": case.id, **asdict(case)}
-                row = CaseRow("20261122T161000Z-1a2b", named, stage, outcome, answer.values, answer.failure or None)
+                row = StageRow(
+                    CASE_KIND, "20261122T161000Z-1a2b", named, stage, outcome, answer.values, answer.failure or None
+                )
                 recorder.write(row)
     return folder
 

@@ -28,12 +28,12 @@ def both(before: list[Row], after: list[Row]) -> SideBySide:
     ],
 )
 def test_a_pipeline_is_faster_slower_the_same_or_unclear(rate: float, half: float, verdict: str) -> None:
-    found = both([pipeline(700.0, half, steady=True)], [pipeline(rate, half, steady=True)])
-    (pair,) = found.throughputs
+    comparison = both([pipeline(700.0, half, steady=True)], [pipeline(rate, half, steady=True)])
+    (pair,) = comparison.throughputs
     assert (pair.name, pair.verdict) == (f"{PIPELINE}-12mp", verdict)
     assert pair.speed is not None and pair.speed.value == pytest.approx(rate / 700)
     assert pair.why == ("the interval reaches across 3 %" if verdict == "unclear" else "")
-    assert found.pairs == () and not any("No case ran" in finding.text for finding in findings_of(found))
+    assert comparison.pairs == () and not any("No case ran" in finding.text for finding in findings_of(comparison))
 
 
 def test_that_one_was_not_steady_stands_beside_the_verdict() -> None:
@@ -42,23 +42,23 @@ def test_that_one_was_not_steady_stands_beside_the_verdict() -> None:
 
 
 def test_a_served_model_is_compared_at_each_number_of_callers() -> None:
-    found = both([served(10.0, 10.0, 10.0)], [served(10.0, 20.0, 5.0)])
-    assert [pair.name for pair in found.throughputs] == LOADS
+    comparison = both([served(10.0, 10.0, 10.0)], [served(10.0, 20.0, 5.0)])
+    assert [pair.name for pair in comparison.throughputs] == LOADS
     # Intervals of ±10 % leave equal figures unclear.
-    assert [pair.verdict for pair in found.throughputs] == ["unclear", "slower", "faster"]
+    assert [pair.verdict for pair in comparison.throughputs] == ["unclear", "slower", "faster"]
 
 
 def test_they_stand_in_both_forms_with_what_broke_first() -> None:
     lost = serving_row(MODEL, None, "error", "the connection was <refused>")
-    found = both(
+    comparison = both(
         [*timed(FAST, 10.0), pipeline(700.0), served(9.0, 9.0, 9.0)], [*timed(FAST, 5.0), pipeline(350.0), lost]
     )
-    assert [(finding.level, finding.text) for finding in findings_of(found)] == [
+    assert [(finding.level, finding.text) for finding in findings_of(comparison)] == [
         ("fail", f"Stopped with an error in B and did not in A: {MODEL}."),
         ("warn", f"Slower in B by 3 % or more: {PIPELINE}-12mp."),
         ("ok", "Faster in B by 3 % or more: YOLOv8n · TensorRT FP16 · batch 8."),
     ]
-    text, page = as_text(found), render(found)
+    text, page = as_text(comparison), render(comparison)
     assert f"  {LOADS[0]}: not timed: B: speed error: the connection was <refused>" in text
     assert "the connection was &lt;refused&gt;" in page and "<refused>" not in page
     for form in (text, page):
@@ -67,9 +67,9 @@ def test_they_stand_in_both_forms_with_what_broke_first() -> None:
 
 def test_what_failed_or_was_not_asked_or_cannot_run_is_told() -> None:
     failed = pipeline_row(PIPELINE, accuracy="failed")
-    found = both([pipeline(700.0), served(9.0, 9.0, 9.0)], [pipeline(700.0), failed])
-    assert [pair.verdict for pair in found.throughputs] == ["unclear", *["not timed"] * 4]
-    assert [(finding.level, finding.text) for finding in findings_of(found)] == [
+    comparison = both([pipeline(700.0), served(9.0, 9.0, 9.0)], [pipeline(700.0), failed])
+    assert [pair.verdict for pair in comparison.throughputs] == ["unclear", *["not timed"] * 4]
+    assert [(finding.level, finding.text) for finding in findings_of(comparison)] == [
         ("fail", f"Failed in B and did not in A: {PIPELINE}-12mp."),
         ("warn", f"Unclear, the reason stands beside each: {PIPELINE}-12mp."),
         ("info", f"Ran in A and was not asked in B: {MODEL}."),
@@ -79,5 +79,5 @@ def test_what_failed_or_was_not_asked_or_cannot_run_is_told() -> None:
 
 
 def test_two_runs_without_any_have_no_section() -> None:
-    found = both(timed(FAST, 10.0), timed(FAST, 10.0))
-    assert found.throughputs == () and "Pipelines and served" not in as_text(found) + render(found)
+    comparison = both(timed(FAST, 10.0), timed(FAST, 10.0))
+    assert comparison.throughputs == () and "Pipelines and served" not in as_text(comparison) + render(comparison)

@@ -99,12 +99,12 @@ def test_a_system_works_where_a_published_run_saw_it_and_nowhere_else():
 
 
 def test_a_stand_in_is_not_called_the_system():
-    told = {system.name: systems.state(system, []) for system in systems.SYSTEMS}
+    states = {system.name: systems.state(system, []) for system in systems.SYSTEMS}
     for name in ("NV-CLIP, hosted by NVIDIA", "TAO: DetectNet_v2, YOLOv4, classification"):
-        assert told[name].startswith("tried without it (CPU: ") and "not seen: " in told[name]
-    assert "`onnxruntime-tensorrt` on a GPU" in told["ONNX Runtime"]
+        assert states[name].startswith("tried without it (CPU: ") and "not seen: " in states[name]
+    assert "`onnxruntime-tensorrt` on a GPU" in states["ONNX Runtime"]
 
 
 def test_the_doctor_says_why_a_system_has_no_row():
-    said = " ".join(as_text(found_on_turing("2.14.1+cu130", "13.0")).split())
-    assert "Systems without a row - a/project: nobody could run it" in said
+    text = " ".join(as_text(found_on_turing("2.14.1+cu130", "13.0")).split())
+    assert "Systems without a row - a/project: nobody could run it" in text

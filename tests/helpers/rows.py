@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reports.record.schema import CaseRow, EndRow, Row, SessionRow
+from reports.record.schema import CASE_KIND, EndRow, Row, SessionRow, StageRow
 
 SESSION = "20261122T161000Z-1a2b"
 AT = "2026-11-22T16:10:00+00:00"
@@ -57,7 +57,7 @@ def row(
     outcome: str = "passed",
     reason: str | None = None,
 ) -> Row:
-    return CaseRow(SESSION, case, question, outcome, values or {}, reason, at=AT).to_dict()
+    return StageRow(CASE_KIND, SESSION, case, question, outcome, values or {}, reason, at=AT).to_dict()
 
 
 def build(case: dict[str, Any], *, engine: str | None = None, **values: Any) -> Row:

@@ -49,12 +49,12 @@ class Backbone(nn.Module):
                 layer.forward = layer.forward_split
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        found = [images]
+        features = [images]
         for layer in self.layers:
             places = [layer.f] if isinstance(layer.f, int) else layer.f
-            read = [found[place if place == -1 else place + 1] for place in places]
-            found.append(layer(read[0] if isinstance(layer.f, int) else read))
-        return [found[place + 1] for place in self.head.f]
+            read = [features[place if place == -1 else place + 1] for place in places]
+            features.append(layer(read[0] if isinstance(layer.f, int) else read))
+        return [features[place + 1] for place in self.head.f]
 
 
 class Classifier(nn.Module):
@@ -107,10 +107,10 @@ class Corners(nn.Module):
         self.detector, self.side = YoloModel("yolo", NO_WEIGHTS, lambda: network, side).module(), side
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        found = self.detector(rgb(images)).transpose(1, 2)
-        centres, halves = found[..., :2], found[..., 2:4] / 2
+        features = self.detector(rgb(images)).transpose(1, 2)
+        centres, halves = features[..., :2], features[..., 2:4] / 2
         corners = torch.cat([centres - halves, centres + halves], dim=2) / self.side
-        return corners.unsqueeze(2), found[..., 4:]
+        return corners.unsqueeze(2), features[..., 4:]
 
 
 def rgb(images: torch.Tensor) -> torch.Tensor:

@@ -270,12 +270,12 @@ def test_hover_and_focus_show_the_figures_of_a_point(opened: Any, size: dict[str
         assert points.count() == 3
         assert figure.locator(".point[tabindex='0']").count() == 1  # one stop for the Tab key
         points.first.focus()
-        told = set()
+        titles = set()
         for _ in range(points.count()):
             seen.page.keyboard.press("ArrowRight")
-            told.add(readout.inner_text())
-        assert len(told) == points.count()
-        assert all(any(called(each) in words for words in told) for each in (BASE, INT8, FAST))
+            titles.add(readout.inner_text())
+        assert len(titles) == points.count()
+        assert all(any(called(each) in words for words in titles) for each in (BASE, INT8, FAST))
 
 
 def test_marks_of_equal_engines_can_be_told_apart_by_a_finger(opened: Any) -> None:
@@ -285,8 +285,8 @@ def test_marks_of_equal_engines_can_be_told_apart_by_a_finger(opened: Any) -> No
         figure = seen.page.locator("figure").filter(has_text="Speed against accuracy, batch 8").first
         for each in (FAST, twin, INT8):
             figure.get_by_role("img", name=called(each)).hover()
-            told = figure.locator(".readout span").all_inner_texts()
-            assert [words.split(":")[0] for words in told] == [called(each)]
+            titles = figure.locator(".readout span").all_inner_texts()
+            assert [words.split(":")[0] for words in titles] == [called(each)]
 
 
 def test_each_picture_stands_there_as_a_table_too(opened: Any) -> None:
@@ -329,9 +329,9 @@ def test_a_case_in_the_table_leads_to_its_reasons(opened: Any, size: dict[str, i
         seen.page.locator(f"tr[data-csv^='{INT8['id']},']").get_by_role("link").click()
         reasons.locator("p.id").wait_for(state="visible")
         assert seen.page.locator("details[open]").count() == 1
-        told = reasons.locator("ul.changed li")
-        assert told.inner_text() == "Image 17. Only the baseline sees: a cat; only this engine sees: <b>a dog</b>."
-        assert told.locator("img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [72, 48]
+        titles = reasons.locator("ul.changed li")
+        assert titles.inner_text() == "Image 17. Only the baseline sees: a cat; only this engine sees: <b>a dog</b>."
+        assert titles.locator("img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [72, 48]
         assert reasons.get_by_role("img", name="The card while").is_visible()
 
 
@@ -526,8 +526,8 @@ def test_a_real_run_prints_and_needs_no_scripts(opened: Any, record: Path) -> No
         still.page.emulate_media(media="print")
         still.page.set_viewport_size(PAPER)
         cards = still.page.locator(".choice")  # folded on a screen, open on paper
-        told = [f"{model_name(choice.model)} · batch {choice.batch}" for choice in recommend(rows)]
-        assert [each.split("\n")[0] for each in cards.all_inner_texts()] == told
+        titles = [f"{model_name(choice.model)} · batch {choice.batch}" for choice in recommend(rows)]
+        assert [each.split("\n")[0] for each in cards.all_inner_texts()] == titles
 
 
 @pytest.mark.parametrize("published", PUBLISHED, ids=PUBLISHED_NAMES)

@@ -45,9 +45,9 @@ def assert_same(found: torch.Tensor, expected: torch.Tensor) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_boxes_that_ultralytics_selects(engine, seed, confidence):
     raw = crowded(seed=seed)
-    found, expected = engine(confidence)(raw), UltralyticsNms(confidence).select(raw.clone())
-    assert found.shape == (3, MAX_DETECTIONS, 6) and (expected[..., 4] > 0).sum(dim=1).min() > 5
-    assert_same(found, expected)
+    detections, expected = engine(confidence)(raw), UltralyticsNms(confidence).select(raw.clone())
+    assert detections.shape == (3, MAX_DETECTIONS, 6) and (expected[..., 4] > 0).sum(dim=1).min() > 5
+    assert_same(detections, expected)
 
 
 @pytest.mark.parametrize("wrong", ["confidence", "overlap", "most boxes"])
@@ -66,8 +66,8 @@ def test_another_threshold_selects_other_boxes(engine, wrong, monkeypatch):
 def test_photos_without_objects_beside_one_with_some(engine):
     raw = crowded()
     raw[::2, 4:] = 0
-    found = engine()(raw)
-    assert not found[::2].any() and found[1].any()
+    detections = engine()(raw)
+    assert not detections[::2].any() and detections[1].any()
     assert not engine()(torch.zeros(2, 4 + CLASSES, ANCHORS)).any()
 
 
@@ -84,9 +84,9 @@ def test_the_best_anchors_of_many_and_all_of_few(engine):
     places = torch.arange(raw.shape[2])
     raw[0, :4] = torch.stack([places * 30.0, places * 0.0, *torch.full((2, len(places)), 20.0)])
     raw[0, 4] = (places + 1) / (len(places) + 1)
-    found = engine(0.25, anchors=len(places))(raw)
-    assert (found[0, :, 4] > 0).all() and found[0, 0, 4] == raw[0, 4].max()
-    assert_same(found, UltralyticsNms(0.25).select(raw.clone()))
+    detections = engine(0.25, anchors=len(places))(raw)
+    assert (detections[0, :, 4] > 0).all() and detections[0, 0, 4] == raw[0, 4].max()
+    assert_same(detections, UltralyticsNms(0.25).select(raw.clone()))
     assert engine(0.25, anchors=20)(raw[..., -20:]).shape == (1, 20, 6)
 
 

@@ -128,8 +128,8 @@ def test_automatic_batches_end_where_a_larger_one_does_not_pay(
     raw = raw_options(suite="embedded", device="cpu", output=str(tmp_path), models="yolov8n", batches="auto")
     run = RunSession(RunPlan.make(Options.from_values(raw, tmp_path), tmp_path), lambda _: None, NO_WORKERS)
     _speeds(run, speeds)
-    found = run.past_knee(Case("yolov8n", "detection", "pytorch", "fp32", 32))
-    assert found.startswith(reason) and bool(found) == bool(reason)
+    message = run.past_knee(Case("yolov8n", "detection", "pytorch", "fp32", 32))
+    assert message.startswith(reason) and bool(message) == bool(reason)
 
 
 def test_batches_that_were_named_are_measured_whatever_the_smaller_gave(tmp_path: Path):

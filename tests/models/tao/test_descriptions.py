@@ -39,8 +39,8 @@ class Pairs(nn.Module):
         self.head = nn.Conv2d(3, 4 + len(CLASSES), 16, stride=16)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        found = self.head(images).flatten(2).transpose(1, 2)
-        return found[..., None, :4], found[..., 4:]
+        outputs = self.head(images).flatten(2).transpose(1, 2)
+        return outputs[..., None, :4], outputs[..., 4:]
 
 
 def detectnet(folder: Path, **changed: str | int | list[str] | list[int]) -> Path:
@@ -164,13 +164,13 @@ def test_a_graph_that_cannot_be_a_baseline_is_refused_before_anything_is_built(t
     model.graph.node.extend(nodes)
     onnx.save_model(model, tmp_path / "net.onnx")
     suite = Suite("real", "", scenes="nowhere", tao=str(path), tao_task="tao-classification")
-    said: list[str] = []
-    described = SuiteAssets(suite, progress=said.append).describe({"net"})
+    messages: list[str] = []
+    described = SuiteAssets(suite, progress=messages.append).describe({"net"})
     assert "Hardmax (writes 'hard'" in described["tao"]["error"]
     assert "folder of scenes not found" in described["tao data"]["error"]
     with pytest.raises(BenchError, match="Hardmax"):
         refusals(described, suite.models()[-1:])
     path.write_text(path.read_text().replace('"hard"', '"mean"'))
-    described = SuiteAssets(suite, progress=said.append).describe({"net"})
+    described = SuiteAssets(suite, progress=messages.append).describe({"net"})
     assert described["tao"]["kind"] == "TAO classifier"
-    assert "no artifact of NVIDIA's was seen" in said[-1]
+    assert "no artifact of NVIDIA's was seen" in messages[-1]

@@ -46,8 +46,8 @@ class Run:
         """What the engine scored. It passed its gate, against the module made of its graph."""
         answer = self.ask(backend, precision, "accuracy")
         assert not answer.failure
-        (found,) = [each for each in answer.values["metrics"] if each["name"] == metric]
-        return float(found["value"])
+        (scores,) = [each for each in answer.values["metrics"] if each["name"] == metric]
+        return float(scores["value"])
 
 
 @pytest.fixture(scope="module")
@@ -88,15 +88,15 @@ def test_engines_are_timed(classifier: tuple[Made, Run]) -> None:
 def twins_map(made: Made, run: Run) -> float:
     """mAP50-95 of the PyTorch network on the run's images, decoded as the artifact is."""
     network, data = run.workbench.sources.tao, run.workbench.sources.tao_data
-    found = {}
+    scores = {}
     for number in data.evaluation.ids:
         image = data.evaluation.load(number)
         with torch.no_grad():
             one, other = made.twin(network.prepare([image]))
         on_grid = one.shape[2:] == other.shape[2:]
         joined = torch.cat([one, other], dim=1) if on_grid else torch.cat([one[:, :, 0], other], dim=2)
-        (found[number],) = network.detections(joined, [image.shape[:2]])
-    return evaluate(data.annotations, data.category_ids, found).map50_95
+        (scores[number],) = network.detections(joined, [image.shape[:2]])
+    return evaluate(data.annotations, data.category_ids, scores).map50_95
 
 
 @pytest.mark.parametrize(("make", "least"), [(detectnet_v2, 0.25), (yolo_v4, 0.5)])

@@ -43,8 +43,8 @@ def test_boxes_come_back_to_where_a_mark_lies_in_the_image(resize: Resize) -> No
     pixels = prepared(described(resize), [image])[0, 0].numpy()
     rows, columns = np.nonzero(pixels > pixels.max() / 2)
     inside = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], float)
-    found = Placed.of(described(resize), 200, 100).in_image(inside, 200, 100)
-    assert found[0] == pytest.approx([20, 60, 70, 140], abs=3)
+    box = Placed.of(described(resize), 200, 100).in_image(inside, 200, 100)
+    assert box[0] == pytest.approx([20, 60, 70, 140], abs=3)
 
 
 def test_boxes_are_clipped_to_the_image() -> None:
