@@ -73,6 +73,13 @@ def test_the_answer_comes_first_then_what_broke_then_the_doubts():
     assert "Measured on one NVIDIA GeForce RTX 2080 Ti." in page
 
 
+def test_what_broke_is_the_line_that_the_terminal_has() -> None:
+    page = job_summary(ROWS)
+    assert "- ❌ **YOLOv8n · ONNX Runtime INT8 · batch 8**: keeps 93.0" in page
+    assert "(gate 98\u202f%) → do not ship it\n" in page
+    assert page.index("### What broke") < page.index("Each in full") < page.index("needs 98")
+
+
 def test_no_finding_is_lost():
     page = job_summary(ROWS)
     left = [finding.text for finding in find(ROWS) if escaped(finding.text) not in page.replace(" → ", " ")]
