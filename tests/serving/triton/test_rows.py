@@ -12,9 +12,8 @@ import pytest
 
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
-from fixtures.plan.suite import Suite
 from fixtures.runner.workbench import Workbench
-from fixtures.serving.cases import PLAIN, START, ServingCase, plan_serving
+from fixtures.serving.cases import PLAIN, START, ServingCase
 from fixtures.serving.results import KnownAnswerError
 from fixtures.serving.stages import run_stage
 from fixtures.serving.transport import ServiceError
@@ -178,9 +177,3 @@ def test_a_killed_server_costs_its_row_alone(triton_folder: Path, tmp_path: Path
     assert boxes.outcomes == {"speed": "error", "accuracy": "passed"}
     assert "no whole answer" in boxes.reasons["speed"]
     assert images.outcomes == {"speed": "passed", "accuracy": "passed"}, images.reasons
-
-
-def test_a_gpu_has_a_reason(options: Options) -> None:
-    cases = plan_serving(replace(options, triton="start", device="cuda"), Suite("embedded", "for tests"))
-
-    assert cases and all("computes on the CPU" in case.reason for case in cases.values())
