@@ -71,12 +71,15 @@ def test_a_python_that_triton_does_not_know_has_a_reason(monkeypatch: pytest.Mon
     assert "knows Python 3.11 to 3.13, and this is 3." in unsupported_reason(own_environment=False)
 
 
-def test_the_suites_packages_are_found_without_its_standard_library() -> None:
+def test_the_suites_packages_are_found_without_its_standard_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """By an interpreter of another place: it has a library of its own, and takes all else from the suite's."""
     paths = suite_paths()
 
     assert paths[0] == str(ROOT)
     assert str(Path(numpy.__file__).parents[1]) in paths
+    inside = Path(numpy.__file__).parent
+    monkeypatch.setattr(sys, "path", [*sys.path, str(inside)])
+    assert suite_paths() == paths, "a package's own folder, added while it is imported"
     assert not {sysconfig.get_path("stdlib"), str(Path(sysconfig.get_path("stdlib")) / "lib-dynload")} & set(paths)
 
 
