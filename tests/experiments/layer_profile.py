@@ -101,7 +101,7 @@ def profile(plan: Path) -> list[Timed]:
 
     spent: dict[str, float] = {}
 
-    class Recorder(trt.IProfiler):  # type: ignore[misc]
+    class Recorder(trt.IProfiler):
         def __init__(self) -> None:
             trt.IProfiler.__init__(self)
 
