@@ -108,3 +108,21 @@ def test_a_stand_in_is_not_called_the_system():
 def test_the_doctor_says_why_a_system_has_no_row():
     text = " ".join(as_text(found_on_turing("2.14.1+cu130", "13.0")).split())
     assert "Systems without a row - a/project: nobody could run it" in text
+
+
+def test_a_server_counts_where_its_answers_came_from_the_gpu():
+    served = {
+        "kind": "serving",
+        "serving": {"id": "triton-x", "service": "triton", "model": "x", "server": "start"},
+        "question": "speed",
+        "outcome": "passed",
+        "values": {"device": "NVIDIA H200"},
+    }
+    on_cpu = {**served, "values": {"device": "CPU"}}
+    failed = {**served, "outcome": "failed"}
+    for row, count in ((served, 1), (on_cpu, 0), (failed, 0)):
+        seen = support_page.seen_in([*ROWS[:-1], row, ROWS[-1]])
+        assert sum(each.backend == "triton" for each in seen) == count
+    (triton,) = (system for system in systems.SYSTEMS if system.service)
+    assert "; NVIDIA H200)" in systems.state(triton, [("triton", "NVIDIA H200")])
+    assert "NVIDIA" not in systems.state(triton, [("pytorch", "NVIDIA H200")]).partition("not seen")[0]
