@@ -1,4 +1,4 @@
-"""Which tests pytest-xdist runs in one process, one after another.
+"""Which tests pytest-xdist runs in one process, one after another, and which of them begin first.
 
 pytest-xdist's own groups (`--dist loadgroup`) need the name of a test to carry its group, and pytest 9.2 no longer lets
 a plugin change that name: every test then counts as a group of its own, and each process makes a module's fixtures
@@ -6,6 +6,7 @@ again. The scheduler is therefore given the groups by the hook that pytest-xdist
 """
 
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 # What measures time: not two of these at once.
 TIMING = (
@@ -19,10 +20,26 @@ TIMING = (
     "tests/timing/",
 )
 
+# What looks at the one run of the embedded suite: a second process would only wait until that run is there.
+EMBEDDED_JOB = ("tests/sessions/test_bench_run.py", "tests/sessions/test_offline.py")
+GROUPS = {"timing": TIMING, "embedded job": EMBEDDED_JOB}
+# What takes longest, the longest first: begun late, it would leave the other processes without work at the end.
+FIRST = (
+    "timing",
+    "embedded job",
+)
+
 
 class ByModule(LoadScopeScheduling):
-    """The tests of a module share a process, and so their fixtures; the modules that measure time share one."""
+    """The tests of a module share a process, and so their fixtures; so do the modules of one of the `GROUPS`."""
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.split("::", maxsplit=1)[0]
-        return "timing" if module.startswith(TIMING) else module
+        return next((name for name, modules in GROUPS.items() if module.startswith(modules)), module)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Of what waits: the first of `FIRST`, then, as ever, the module of the most tests."""
+        longest = next((scope for scope in FIRST if scope in self.workqueue), None)
+        if longest:
+            self.workqueue.move_to_end(longest, last=False)
+        super()._assign_work_unit(node)
