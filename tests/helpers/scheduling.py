@@ -8,9 +8,9 @@ again. The scheduler is therefore given the groups by the hook that pytest-xdist
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-# What measures time: not two of these at once.
+# What measures time: not two of these at once. Of tests/bundle one module does, and the others share its run.
 TIMING = (
-    "tests/bundle/test_command.py",
+    "tests/bundle/",
     "tests/compare/test_command.py",
     "tests/gpu/test_lock.py",
     "tests/gpu/test_nvml.py",
@@ -19,14 +19,30 @@ TIMING = (
     "tests/sessions/test_bundles.py",
     "tests/timing/",
 )
-
-# What looks at the one run of the embedded suite: a second process would only wait until that run is there.
-EMBEDDED_JOB = ("tests/sessions/test_bench_run.py", "tests/sessions/test_offline.py")
-GROUPS = {"timing": TIMING, "embedded job": EMBEDDED_JOB}
+GROUPS = {
+    "timing": TIMING,
+    # What looks at the one run of the embedded suite: a second process would only wait until that run is there.
+    "embedded job": ("tests/sessions/test_bench_run.py", "tests/sessions/test_offline.py"),
+    # Share engines and open pipelines.
+    "pipelines": ("tests/pipeline/",),
+}
 # What takes longest, the longest first: begun late, it would leave the other processes without work at the end.
 FIRST = (
     "timing",
     "embedded job",
+    "tests/html/test_browser.py",
+    "pipelines",
+    "tests/backends/test_backends.py",
+    "tests/sessions/test_isolation.py",
+    "tests/serving/test_session.py",
+    "tests/models/tao/test_end_to_end.py",
+    "tests/sessions/test_interruptions.py",
+    "tests/search/test_command.py",
+    "tests/sessions/test_resume.py",
+    "tests/doctor/test_tries.py",
+    "tests/search/test_measuring.py",
+    "tests/isolation/test_requests.py",
+    "tests/runner/test_aggregate.py",
 )
 
 
