@@ -12,8 +12,9 @@ from typing import Any
 from reports.analysis import pipeline
 from reports.analysis.cases import CaseSummary, summarize, tolerance
 from reports.analysis.certainty import BASELINE, CERTAIN, FAILS, LIKELY, NOT_JUDGED
+from reports.analysis.phrases import SUSTAINED
 from reports.analysis.recommendation import TIE, Recommendation, choose
-from reports.analysis.timing_quality import gpu_contended, unreliable
+from reports.analysis.timing_quality import at_power_limit, gpu_contended, unreliable
 from reports.record.pipeline import PipelineSummary
 from reports.record.results import Metric
 from reports.record.schema import Row
@@ -54,6 +55,11 @@ class ModeAnswer:
     def rough(self) -> bool:
         """Whether the time of what is told was not steady, or not its own."""
         return any(unreliable(case) or gpu_contended(case) for case in self.ship or (self.shown,))
+
+    @property
+    def at_power_limit(self) -> bool:
+        """Whether what is told was measured at the card's power limit, which bounds it the next time, too."""
+        return any(map(at_power_limit, self.ship or (self.shown,)))
 
     @property
     def rough_speedup(self) -> bool:
@@ -327,6 +333,8 @@ def _advice(mode: ModeAnswer, least: float) -> str:
         doubts.append("its timing is rough, run it again")
     elif mode.rough_speedup:
         doubts.append("the speed-up is rough")
+    if mode.at_power_limit:
+        doubts.append(SUSTAINED)
     if mode.accuracy == LIKELY:
         doubts.append("more images would make the accuracy certain")
     tie = " (a tie)" if len(mode.ship) > 1 else ""

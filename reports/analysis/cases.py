@@ -21,7 +21,7 @@ from reports.record.results import (
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION, DEFAULT_TOLERANCE, Row, reaches
 from reports.record.session import read_settings
 from reports.record.store import last_session
-from reports.text.names import case_name, engine_name
+from reports.text.names import case_name, engine_name, short_engine_name
 
 Kind = TypeVar("Kind", bound=Result)
 
@@ -84,6 +84,16 @@ class CaseSummary:
         return engine_name(self.backend, self.precision, self.streams)
 
     @property
+    def engine(self) -> str:
+        """The same without its callers: `TensorRT FP16`."""
+        return engine_name(self.backend, self.precision)
+
+    @property
+    def short_name(self) -> str:
+        """The same where there is little room: `TensorRT FP16 · graph ×2`."""
+        return short_engine_name(self.backend, self.precision, self.streams)
+
+    @property
     def title(self) -> str:
         """What it is called where a person reads of it: `YOLOv8n · ONNX Runtime INT8 · batch 8`."""
         return case_name(self.model, self.name, str(self.batch))
@@ -105,6 +115,14 @@ class CaseSummary:
         Of batch 1 only what one caller gets is: it tells how long one image takes, and several callers share a device.
         """
         return self.latency is not None and (self.batch > 1 or self.streams == 1)
+
+    @property
+    def saturating(self) -> bool:
+        """Whether it is there for throughput: batches or several callers that are to keep the device busy all the time.
+
+        One caller with one image at a time is there for its latency.
+        """
+        return self.batch > 1 or self.streams > 1
 
     @property
     def launch_bound(self) -> bool:

@@ -6,6 +6,9 @@ from reports.analysis.cases import CaseSummary
 from reports.text.formatting import join_words, percent, percent_interval
 from reports.text.names import case_name
 
+# Of a GPU that is busy by design and runs at its power limit (`reports.analysis.timing_quality.at_power_limit`).
+SUSTAINED = "measured at the card's power limit: this is what the card sustains"
+
 
 def describe_cases(cases: Iterable[CaseSummary], most: int = 6) -> str:
     """Model, engine and batches in words: `YOLOv8n · ONNX Runtime INT8 · batch 1 and 8`."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.analysis.cases import CaseSummary, summarize, tolerance
-from reports.analysis.phrases import gate_sentence
-from reports.analysis.timing_quality import gpu_contended, unreliable
+from reports.analysis.phrases import SUSTAINED, gate_sentence
+from reports.analysis.timing_quality import at_power_limit, gpu_contended, unreliable
 from reports.record.ratio import speed_ratio
 from reports.record.schema import Row
 from reports.record.store import last_session
@@ -16,6 +16,7 @@ from reports.text.formatting import (
     join_words,
     percent,
     percent_interval,
+    sentence,
     significant,
     times,
     times_interval,
@@ -105,6 +106,9 @@ def _choose(model: str, batch: int, timed: Sequence[CaseSummary], least: float) 
     elif shaky := next((case for case in ranked if case.is_baseline and unreliable(case)), None):
         alone = _on_the_card(best, shaky)
         sentences.append(f"The baseline's timing was not steady, so that the speed-up is rough{alone}.")
+    if limited := [case.name for case in tied if at_power_limit(case)]:
+        which = f"{join_words(limited)}: " if 1 < len(tied) != len(limited) else ""
+        sentences.append(f"{which}{SUSTAINED}." if which else sentence(SUSTAINED))
     if any(gpu_contended(case) for case in tied):
         sentences.append("The card was throttled or not its own meanwhile: run it again on a free card.")
     elif any(case.is_baseline and gpu_contended(case) for case in ranked):

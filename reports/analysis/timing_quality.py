@@ -10,7 +10,7 @@ import numpy as np
 
 from reports.analysis.cases import CaseSummary
 from reports.analysis.stationarity import Floats, Movement, movement, positive
-from reports.record.results import Latency
+from reports.record.results import GpuTelemetry, Latency
 from reports.text.formatting import significant
 
 # A median that is known no better than this says little about what an engine gains.
@@ -92,7 +92,7 @@ def _find_caveats(case: CaseSummary) -> tuple[Caveat, ...]:
     if case.speed.end_to_end and case.speed.end_to_end.steady is False:
         case_caveats.append(Caveat(END_TO_END_UNSTEADY, "end-to-end not steady"))
     gpu = case.speed.gpu
-    if gpu and gpu.throttled:
+    if gpu and _throttled(case, gpu):
         case_caveats.append(Caveat(THROTTLED, "throttled"))
     if gpu and gpu.foreign:
         case_caveats.append(Caveat(SHARED, "not alone on the card"))
@@ -105,8 +105,25 @@ def unreliable(case: CaseSummary) -> bool:
 
 
 def gpu_contended(case: CaseSummary) -> bool:
-    """Whether the GPU was throttled, or not alone for this case, while it was timed."""
+    """Whether the GPU was throttled, or not alone for this case, while it was timed.
+
+    A GPU that is busy by design and runs at its power limit is not throttled: see `at_power_limit`.
+    """
     return any(each.of_gpu for each in caveats(case))
+
+
+def at_power_limit(case: CaseSummary) -> bool:
+    """Whether the case keeps the GPU busy by design, and the board's power limit alone bounds its speed.
+
+    That is what this GPU sustains: the next run finds the same. Where one image at a time is timed, call after call,
+    the limit is a doubt: a caller that pauses between images may be served faster.
+    """
+    return case.speed.gpu is not None and _sustained(case, case.speed.gpu)
+
+
+def disturbed(case: CaseSummary, gpu: GpuTelemetry) -> bool:
+    """Whether the GPU was throttled or not alone for a window of this case."""
+    return bool(gpu.foreign) or _throttled(case, gpu)
 
 
 def unsteady(case: CaseSummary) -> bool:
@@ -179,6 +196,14 @@ def _movements(case: CaseSummary) -> list[Caveat]:
     if on_gpu and iqr is not None and iqr > WIDE_IQR:
         return [Caveat(SPREAD, MOVEMENTS["spread"][1], None, iqr)]
     return []
+
+
+def _throttled(case: CaseSummary, gpu: GpuTelemetry) -> bool:
+    return gpu.throttled and not _sustained(case, gpu)
+
+
+def _sustained(case: CaseSummary, gpu: GpuTelemetry) -> bool:
+    return case.saturating and gpu.at_power_limit
 
 
 def _moved(process_movement: Movement, process: int | None) -> Caveat:

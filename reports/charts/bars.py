@@ -18,12 +18,13 @@ from reports.text.names import model_name
 
 WIDTH = 420
 ROW_PX, BAR_PX = 20, 11
-NUMBER_PX, NAME_PX, BAR_LEFT_PX = 16, 22, 216
+NUMBER_PX, NAME_PX, BAR_LEFT_PX = 16, 22, 226
 # Room for `10 791` behind the longest bar, and with one image at a time for `10 791 · 0.093 ms`.
 FIGURE_PX, FIGURES_PX = 48, 112
 CAP_PX = 3.5
-# What fits between a name's left edge and the bars, in 11.5 px letters.
-LONGEST_NAME, LONGEST_BOLD = 29, 26
+# What fits between a name's left edge and the bars, in 11.5 px letters, bold ones of a wide font (DejaVu Sans) too:
+# the short name of every engine that this project knows, with two callers.
+LONGEST_NAME = 30
 # A precision that has no shade of its own has the one of `other`.
 SHADES = ("fp32", "fp16", "int8")
 
@@ -78,8 +79,8 @@ def _row(case: CaseSummary, place: int, number: int, fastest: float, ships: bool
     top = ROW_PX * place + 4
     middle = top + ROW_PX / 2 - 2
     fails = " fails" if _fails(case) else ""
-    most = LONGEST_BOLD if ships else LONGEST_NAME
-    name = case.name if len(case.name) <= most else case.name[: most - 1] + "…"
+    name = case.short_name
+    name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
     right = WIDTH - (FIGURES_PX if case.batch == 1 else FIGURE_PX)
     end = _x(rate, fastest, right)
     parts = [

@@ -174,7 +174,7 @@ def _leader(point: Point, end: Point) -> Markup:
 
 
 def _label(case: CaseSummary, ratio: str) -> str:
-    name = case.name if len(case.name) <= LONGEST_LABEL else case.name[: LONGEST_LABEL - 1] + "…"
+    name = case.short_name if len(case.short_name) <= LONGEST_LABEL else case.short_name[: LONGEST_LABEL - 1] + "…"
     return " ".join(filter(None, [name, ratio, "fails" if case.gate == "fail" else ""]))
 
 

@@ -70,4 +70,7 @@ def tag(name: str, *children: str, **attributes: str) -> Markup:
     shown = Markup("").join(
         Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items()
     )
+    if not children:
+        # Within <svg> HTML lets an empty element close itself: a page has thousands of them.
+        return Markup("<{0}{1}/>").format(name, shown)
     return Markup("<{0}{1}>{2}</{0}>").format(name, shown, Markup("").join(children))

@@ -50,6 +50,7 @@ class Code(StrEnum):
     TIMING_LAUNCH_BOUND = "timing.launch_bound"
     GPU_THROTTLED = "gpu.throttled"
     GPU_THROTTLED_AT_FIRST = "gpu.throttled_at_first"
+    GPU_AT_POWER_LIMIT = "gpu.at_power_limit"
     GPU_SHARED = "gpu.shared"
     GPU_UNDISTURBED = "gpu.undisturbed"
     BASELINE_MISSING = "baseline.missing"

@@ -4,14 +4,16 @@ from collections.abc import Iterator, Sequence
 
 from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import GpuFigures, gpu_figures
-from reports.analysis.phrases import describe_cases
+from reports.analysis.phrases import SUSTAINED, describe_cases
+from reports.analysis.timing_quality import at_power_limit
 from reports.findings.base import Code, Data, Finding, Session, ids, together
+from reports.record.results import POWER_CAP
 from reports.text.formatting import join_words, pluralize
 
 # The clock event reasons of NVML (nvml.h) for which a card runs slower than it could. The others are a lack of
 # work, or how the card is set.
 HELD_BACK = {
-    "SwPowerCap": "its power limit",
+    POWER_CAP: "its power limit",
     "HwSlowdown": "heat or a lack of power",
     "SwThermalSlowdown": "heat",
     "HwThermalSlowdown": "heat",
@@ -20,12 +22,19 @@ HELD_BACK = {
 
 
 def throttled(seen: Session) -> Iterator[Finding]:
-    """Measurements on a card that was held back, and those that had to be repeated because of that."""
+    """Measurements on a card that was held back, and those that had to be repeated because of that.
+
+    Of a case that keeps the card busy by design its power limit is no trouble, and said apart.
+    """
+    sustained: list[tuple[CaseSummary, str, Data]] = []
     lasting: list[tuple[CaseSummary, str, Data]] = []
     passing: list[tuple[CaseSummary, str, Data]] = []
     for case in seen.cases:
         card = gpu_figures(case)
-        if card.throttled:
+        if at_power_limit(case):
+            figures: Data = {"share": card.reasons[POWER_CAP], "repeats": card.repeats}
+            sustained.append((case, f"{SUSTAINED}.", figures))
+        elif card.throttled:
             repeated = f"still after {pluralize(card.repeats, 'repeat')}" if card.repeats else "and not measured again"
             by = f"the card was throttled by {cause(card)}, {repeated}"
             lasting.append((case, f"{by}: it can be faster than these times.", {"repeats": card.repeats}))
@@ -34,6 +43,7 @@ def throttled(seen: Session) -> Iterator[Finding]:
             sentence = f"the card was throttled at first; what counts is the measurement after {repeats}."
             passing.append((case, sentence, {"repeats": card.repeats}))
     yield from together(Code.GPU_THROTTLED, "warn", lasting)
+    yield from together(Code.GPU_AT_POWER_LIMIT, "info", sustained)
     yield from together(Code.GPU_THROTTLED_AT_FIRST, "info", passing)
 
 
@@ -55,9 +65,12 @@ def shared(seen: Session) -> Iterator[Finding]:
 
 def unhindered(seen: Session) -> Iterator[Finding]:
     """That nothing was seen to hold the card back, in a sentence, where it was watched and nothing did."""
-    timed = [gpu_figures(case) for case in seen.cases if case.latency is not None]
+    cases = [case for case in seen.cases if case.latency is not None]
+    timed = [gpu_figures(case) for case in cases]
     watched = [card for card in timed if card.sm_clock_mhz is not None]
-    if not watched or any(card.throttled or card.repeats or card.foreign for card in timed):
+    limited = [at_power_limit(case) for case in cases]
+    held_back = (card.throttled or card.repeats for card, free in zip(timed, limited, strict=True) if not free)
+    if not watched or any(held_back) or any(card.foreign for card in timed):
         return
     where = f"all {len(watched)}" if len(watched) == len(timed) else f"{len(watched)} of {len(timed)}"
     clocks = _span([card.sm_clock_mhz for card in watched if card.sm_clock_mhz is not None])
@@ -66,7 +79,8 @@ def unhindered(seen: Session) -> Iterator[Finding]:
     hottest = max((card.temperature_max_c for card in watched if card.temperature_max_c is not None), default=None)
     at_most = "" if hottest is None else f", at most {hottest:.0f} °C"
     clocks_text = f"{clocks} MHz{of_maximum}{at_most}"
-    sentence = f"No throttling and no other process was seen on the card in {where} timings: {clocks_text}."
+    but = " but its power limit" if any(limited) else ""
+    sentence = f"No throttling{but} and no other process was seen on the card in {where} timings: {clocks_text}."
     counts: Data = {"count": len(watched), "of": len(timed), "temperature_max_c": hottest}
     yield Finding(Code.GPU_UNDISTURBED, "info", sentence, data=counts)
 

@@ -20,7 +20,7 @@ def history_findings(regressions: Iterable[Regression], cases: Iterable[CaseSumm
             f"{each.sentence}.",
             titles.get(each.case, each.case),
             (each.case,),
-            {"kind": each.kind},
+            {"kind": each.kind, "change": each.change},
         )
         for each in regressions
     ]

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from reports.analysis.cases import CaseSummary
 from reports.analysis.pipeline import rough
-from reports.analysis.timing_quality import gpu_contended, unreliable
+from reports.analysis.timing_quality import at_power_limit, gpu_contended, unreliable
 from reports.findings.base import Code, Finding
+from reports.findings.brief import brief, brief_since
 from reports.record.pipeline import PipelineSummary
 from reports.text.formatting import pluralize, sentence, stopped
 
@@ -66,7 +67,7 @@ class Broken:
     """One thing that broke: where (empty for the whole run), what and how much, since when if known, what to do.
 
     `where` and `found`, with the advice that the check itself gives, are the text of the finding, or of several
-    findings of the history about one case.
+    findings of the history about one case. `what` and `do` are `found` and what to do in few words.
     """
 
     code: Code
@@ -75,6 +76,8 @@ class Broken:
     since: str
     mend: Mend
     case_ids: tuple[str, ...]
+    what: str
+    do: str
 
     @property
     def happened(self) -> str:
@@ -82,8 +85,18 @@ class Broken:
         return HAPPENED.get(self.code, HAPPENED_TO_RUN)
 
     @property
+    def brief_since(self) -> str:
+        """Since when, as far as it is known, in few words."""
+        return brief_since(self.since)
+
+    @property
+    def brief(self) -> str:
+        """What and how much, since when, and what to do: `device time +25.0 % (gate 5 %), since 2026-11-28 → …`."""
+        return f"{', '.join(filter(None, [self.what, self.brief_since]))} → {self.do}"
+
+    @property
     def line(self) -> str:
-        """All of it in a line, the command at its end."""
+        """All of it at length, the command at its end."""
         head = f"{self.where}: " if self.where else ""
         since = f" {sentence(self.since)}" if self.since else ""
         return f"{head}{stopped(self.found)}{since} {self.advice}{f' {self.mend.command}' if self.mend.command else ''}"
@@ -142,6 +155,7 @@ TITLES: Mapping[Code, tuple[str, str]] = {
     Code.PIPELINE_UNCERTAIN: ("pipeline's accuracy not certain", "accuracies of pipelines not certain"),
     Code.GPU_THROTTLED: ("throttled timing", "throttled timings"),
     Code.GPU_SHARED: ("timing on a shared GPU", "timings on a shared GPU"),
+    Code.GPU_AT_POWER_LIMIT: ("timing at the card's power limit", "timings at the card's power limit"),
     Code.BASELINE_MISSING: ("case without a speed-up", "cases without a speed-up"),
     Code.PRECISION_NOT_AS_ASKED: ("engine in another precision", "engines in another precision"),
     Code.PRECISION_SLOWER: ("engine slower than FP32", "engines slower than FP32"),
@@ -187,17 +201,23 @@ def broken(findings: Sequence[Finding], cases: Sequence[CaseSummary], since: Map
             for at, each in enumerate(entries)
             if past and (each.code, each.case_ids) == (finding.code, finding.cases)
         )
+        told = brief(finding)
         if (at := next(same, None)) is not None:
             # One case that became worse in several figures is one thing that broke.
             before = entries[at]
-            what_happened = (
-                f"{before.found} and {what_happened}"
-                if before.since == well
-                else f"{stopped(before.found)[:-1]}; {what_happened}"
-            )
-            entries[at] = replace(before, found=what_happened, since=before.since if before.since == well else "")
+            if before.since == well:
+                entries[at] = replace(
+                    before, found=f"{before.found} and {what_happened}", what=f"{before.what}, {told.what}"
+                )
+            else:
+                # Each with its own day, and none for both.
+                found = f"{before.found} {before.since}; {what_happened} {well}"
+                what = f"{before.what} {before.brief_since}, {told.what} {brief_since(well)}"
+                entries[at] = replace(before, found=found, since="", what=what)
             continue
-        entries.append(Broken(finding.code, finding.where, what_happened, well, mend, finding.cases))
+        entries.append(
+            Broken(finding.code, finding.where, what_happened, well, mend, finding.cases, told.what, told.do)
+        )
     return entries
 
 
@@ -240,6 +260,10 @@ def quietness(
     if measured_again := [finding for finding in findings if finding.code == Code.GPU_THROTTLED_AT_FIRST]:
         count = sum(len(finding.cases) for finding in measured_again)
         return Quietness(QUIET, f"yes: {pluralize(count, 'throttled timing')} measured again")
+    if limited := sum(map(at_power_limit, timed)):
+        return Quietness(
+            QUIET, f"yes: no other process was seen on the GPU; {pluralize(limited, 'timing')} at its power limit"
+        )
     if Code.GPU_UNDISTURBED in codes:
         return Quietness(QUIET, "yes: no throttling and no other process was seen on the GPU")
     return Quietness(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from reports.analysis.certainty import LIKELY
 from reports.analysis.pipeline import PHOTO_SETS, accuracy_mark, passes, rough, short_name, worst_metric
-from reports.findings.base import Code, Finding, Session
+from reports.findings.base import Code, Data, Finding, Session
 from reports.record.pipeline import PipelineSummary
 from reports.record.results import Metric
 from reports.record.schema import DEFAULT_TOLERANCE
@@ -26,9 +26,8 @@ def broken(seen: Session) -> Iterator[Finding]:
                 reason = plain_reason(pipeline.reasons.get(stage, "no reason was recorded"))
                 kept = _kept(pipeline) if stage == "accuracy" and outcome == "failed" else ""
                 sentence = kept or f"the {stage} stage {words}: {reason}"
-                yield Finding(
-                    code, "fail", sentence, _where(pipeline), data={"id": pipeline.name.id, "stage": stage}, place=PLACE
-                )
+                data = {"id": pipeline.name.id, "stage": stage, **(_figures(pipeline) if kept else {"reason": reason})}
+                yield Finding(code, "fail", sentence, _where(pipeline), data=data, place=PLACE)
 
 
 def doubts(seen: Session) -> Iterator[Finding]:
@@ -79,6 +78,17 @@ def _kept(pipeline: PipelineSummary) -> str:
     shown = percent(metric.ratio.value, least) + (f" ({interval})" if interval else "")
     of = f"keeps {shown} of the baseline pipeline's {metric.name} on {pipeline.accuracy.photos} photos"
     return f"{of}, needs {gate_percent(least)}."
+
+
+def _figures(pipeline: PipelineSummary) -> Data:
+    """The figures of `_kept` for a pipeline that failed."""
+    metric = worst_metric(pipeline)
+    if metric is None or metric.ratio is None:
+        return {}
+    ratio = metric.ratio
+    return {
+        "metric": metric.name, "ratio": ratio.value, "low": ratio.low, "high": ratio.high, "least": _least(pipeline),
+    }  # fmt: skip
 
 
 def _lowest(pipeline: PipelineSummary) -> Metric | None:

@@ -109,7 +109,8 @@ def _gate_failures(seen: Session) -> Iterator[Finding]:
             text = f"fails its gate: {stopped(first_line(case.reason('accuracy')))}"
         elif ratio.high is not None and ratio.high >= seen.least:
             text += " The interval reaches the gate: more evaluation images would decide."
-        figures = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high} if ratio else {}
+        metric = case.metric.name if case.metric else ""
+        figures: Data = {"metric": metric, "ratio": ratio.value, "low": ratio.low, "high": ratio.high} if ratio else {}
         remarks.append((case, text, {**figures, "least": seen.least}))
     yield from together(Code.GATE_FAILED, "fail", remarks)
 

@@ -19,7 +19,7 @@ def broken(seen: Session) -> Iterator[Finding]:
             for stage, ended in served.outcomes.items():
                 if ended == outcome:
                     sentence = f"the {stage} stage {words}: {_reason(served, stage)}"
-                    data = {"id": served.name.id, "stage": stage}
+                    data = {"id": served.name.id, "stage": stage, "reason": _reason(served, stage)}
                     yield Finding(code, "fail", sentence, f"served, {served.name.id}", data=data, place=PLACE)
 
 

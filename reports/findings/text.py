@@ -1,5 +1,6 @@
 """The answer of a session as a few lines of plain text: what to ship, what broke, what is not certain."""
 
+from reports.findings.order import Broken
 from reports.findings.reading import Reading
 
 # A terminal of 24 lines shows this and the paths beneath it whole.
@@ -18,7 +19,7 @@ def as_lines(reading: Reading, most: int = MOST_LINES) -> list[str]:
     answers = list(reading.sentences)
     # At least a line for what broke, if anything did: an answer too many is in the report.
     kept = _cut(answers, room - min(len(reading.broken), 1), "answer", "answers")
-    broke = _cut([f"Broken: {each.line}" for each in reading.broken], room - len(kept), "failure", "failures")
+    broke = _cut([f"Broken: {_line(each)}" for each in reading.broken], room - len(kept), "failure", "failures")
     return [_clipped(line) for line in (*kept, f"{summary}.", *broke, *last)]
 
 
@@ -27,6 +28,12 @@ def _cut(lines: list[str], most: int, singular: str, plural: str) -> list[str]:
         return lines
     left = len(lines) - max(most - 1, 0)
     return [*lines[: max(most - 1, 0)], f"and {left} more {singular if left == 1 else plural}: see the report"]
+
+
+def _line(each: Broken) -> str:
+    """What broke in few words, with the command that goes on from there."""
+    where = f"{each.where}: " if each.where else ""
+    return f"{where}{each.brief}{f' ({each.mend.command})' if each.mend.command else ''}"
 
 
 def _clipped(line: str) -> str:

@@ -159,7 +159,12 @@ def _broken(reading: Reading) -> Iterator[str]:
     if reading.broken:
         yield from ("", "### What broke", "")
     for each in reading.broken:
-        yield f"- {LEVEL_SIGNS['fail']} {escaped(each.line)}"
+        where = f"**{escaped(each.where)}**: " if each.where else ""
+        yield f"- {LEVEL_SIGNS['fail']} {where}{escaped(each.brief)}"
+    if reading.broken:
+        yield from ("", "<details><summary>Each in full</summary>", "")
+        yield from (f"- {escaped(each.line)}" for each in reading.broken)
+        yield from ("", "</details>")
 
 
 def _doubts_of(reading: Reading) -> Iterator[str]:

@@ -69,7 +69,7 @@ class Verdict:
     `kind` is "confirmed", "unclear" (`why` says what is missing) or "drift". `change` is a ratio, or for the
     accuracy ratio a difference, with its 95 % interval (none for a drift). `now` is what is left of it where the
     figure has moved again since, None where it has not. `environment` has the versions that differ between the
-    last good and the first bad session as name → (old, new).
+    last good and the first bad session as name → (old, new). `least` is how much worse counted.
     """
 
     kind: str
@@ -85,6 +85,7 @@ class Verdict:
     first_bad: Mapping[str, str]
     environment: Mapping[str, tuple[str, str]]
     now: float | None = None
+    least: float | None = None
 
 
 def verdicts(history: pd.DataFrame, watched: tuple[TrackedMetric, ...] = TRACKED) -> list[Verdict]:
@@ -126,7 +127,6 @@ def _for_case(figure: TrackedMetric, nights: Sequence[Mapping[str, Any]]) -> Tra
 
 def _verdict(device: str, case: str, nights: list[Line], figure: TrackedMetric) -> Verdict | None:
     figure = _for_case(figure, nights)
-    values = [measured(night, figure) for night in nights]
     steps = look(nights, figure)
     for step in reversed(steps.steps):
         if step.confirmed and _worse(step.change, figure):
@@ -141,15 +141,18 @@ def _verdict(device: str, case: str, nights: list[Line], figure: TrackedMetric) 
     walk = steps.drifts[-1] if steps.drifts else None
     if walk and _worse(walk.change, figure) and _size(walk.change, figure) >= figure.least:
         ends = nights[walk.first], nights[walk.last]
-        count = sum(value is not None for value in values[walk.first : walk.last + 1])
+        count = sum(measured(night, figure) is not None for night in nights[walk.first : walk.last + 1])
         why = "a slow walk over these nights, no step between two"
-        return Verdict("drift", device, case, figure.name, walk.change, None, None, count, why, *between(*ends))
+        return Verdict(
+            "drift", device, case, figure.name, walk.change, None, None, count, why, *between(*ends), least=figure.least
+        )
     return None
 
 
 def _of_step(kind: str, device: str, case: str, nights: list[Line], figure: TrackedMetric, step: Step) -> Verdict:
     sides = between(nights[step.last_good], nights[step.first_bad])
-    return Verdict(kind, device, case, figure.name, step.change, step.low, step.high, step.nights, step.why, *sides)
+    found = Verdict(kind, device, case, figure.name, step.change, step.low, step.high, step.nights, step.why, *sides)
+    return replace(found, least=figure.least)
 
 
 def look(nights: Sequence[Mapping[str, Any]], figure: TrackedMetric) -> Steps:

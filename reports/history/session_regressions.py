@@ -32,13 +32,15 @@ class Regression:
     """One thing that is worse than in earlier nights, or may be.
 
     `kind` is "regression", "vanished", "drift" or "unclear"; `figure` one of `regressions.TRACKED`, or "answer" for a
-    case that gave one and now gives none.
+    case that gave one and now gives none. `change` says in a few words by how much it is worse, and of how much that
+    is told.
     """
 
     kind: str
     case: str
     figure: str
     sentence: str
+    change: str = ""
 
     @property
     def level(self) -> str:
@@ -66,7 +68,7 @@ def judge(history: pd.DataFrame, session: str) -> list[Regression]:
     tonight = {str(line["case"]): line for line in session_lines.to_dict("records")}
     answered = [case for case, line in tonight.items() if line["status"] in ANSWERED]
     regressions = [
-        Regression(KINDS[verdict.kind], verdict.case, verdict.figure, sentence(verdict))
+        Regression(KINDS[verdict.kind], verdict.case, verdict.figure, sentence(verdict), change(verdict))
         for verdict in verdicts(nights[nights["case"].isin(answered)])
         if verdict.kind != "unclear" or measured(tonight[verdict.case], FIGURES[verdict.figure]) is not None
     ]
@@ -107,6 +109,15 @@ def sentence(verdict: Verdict) -> str:
         left = _shown(verdict, _worse_by(verdict, verdict.now))
         return f"{verdict.figure} {verb} {left} {worse} than before {first}, when it became {amount} {where}"
     return f"{verdict.figure} {verb} {amount} since {first} {where}"
+
+
+def change(verdict: Verdict) -> str:
+    """By how much it is worse now: `device time +25.0 % (gate 5 %)`."""
+    amount = _worse_by(verdict, verdict.change if verdict.now is None else verdict.now)
+    sign = "+" if FIGURES[verdict.figure].more_is_worse else "−"
+    unit = f"{THIN_SPACE}%" if FIGURES[verdict.figure].log else " points"
+    least = "" if verdict.least is None else f" (gate {100 * verdict.least:.3g}{unit})"
+    return f"{verdict.figure} {sign}{_shown(verdict, amount)}{least}"
 
 
 def _worse_by(verdict: Verdict, change: float) -> float:
@@ -154,7 +165,8 @@ def _vanished(earlier: pd.DataFrame, tonight: Mapping[str, Mapping[str, Any]]) -
         what = ABSENT[now["status"]] if now else "is not in this session"
         reason = "" if now is None or pd.isna(now["reason"]) else f": {first_line(str(now['reason']))}"
         text = f"gave an answer on {_day(good)}, now it {what} {_where(good, bad, changed)}{reason}"
-        yield Regression("vanished", str(before["case"]), "answer", text)
+        brief = f"gave an answer on {_day(good)}, now it {what}"
+        yield Regression("vanished", str(before["case"]), "answer", text, brief)
 
 
 def _was_asked(

@@ -17,7 +17,7 @@ import pandas as pd
 from filelock import FileLock
 
 from reports.analysis.cases import CaseSummary, summarize
-from reports.analysis.timing_quality import SHORTER, caveats
+from reports.analysis.timing_quality import SHORTER, caveats, disturbed
 from reports.errors import ReportError
 from reports.history.file_format import SCHEMA, NotHistoryError, read_lines, replace_file, set_aside
 from reports.history.thresholds import read_thresholds
@@ -230,7 +230,7 @@ def _reliable(case: CaseSummary, on_gpu: bool) -> tuple[bool, bool]:
     second = case.speed.end_to_end
     if not on_gpu or second is None:
         return reliable, reliable and not on_gpu
-    contended = second.gpu.contended if second.gpu else any(each.of_gpu for each in doubts)
+    contended = disturbed(case, second.gpu) if second.gpu else any(each.of_gpu for each in doubts)
     doubted = any(each.of_second_clock or each.code == SHORTER for each in doubts)
     return reliable, second.steady is True and not contended and not doubted
 

@@ -11,7 +11,7 @@ from reports.analysis.cases import CaseSummary
 from reports.analysis.run_time import case_seconds
 from reports.analysis.stationarity import movement
 from reports.analysis.tables import layers_text
-from reports.analysis.timing_quality import caveats, interval_width, samples_by_process
+from reports.analysis.timing_quality import at_power_limit, caveats, interval_width, samples_by_process
 from reports.html.case_details_charts import Table, card, chart, tables
 from reports.html.case_details_gpu import callers_words, gpu_words, launches_words
 from reports.html.changed_examples import Changed, changed_images
@@ -136,6 +136,8 @@ def _headline(case: CaseSummary) -> Iterator[str]:
             yield f"{stage} {OUTCOMES.get(answer.outcome, answer.outcome)}"
     if case.launch_bound:
         yield "bound by its launches"
+    if at_power_limit(case):
+        yield "at the card's power limit"
     yield from (each.words for each in caveats(case))
 
 

@@ -2,7 +2,9 @@
 
 from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import gpu_figures
+from reports.analysis.timing_quality import at_power_limit
 from reports.findings.gpu import cause
+from reports.record.results import POWER_CAP
 from reports.text.formatting import milliseconds, pluralize, sentence, share, significant
 
 
@@ -49,7 +51,11 @@ def gpu_words(case: CaseSummary) -> str:
     # Below a few percent it says that memory is not what limits an engine.
     memory = case.speed.share_of_bandwidth
     parts += [f"weights and images alone take {share(memory)} of the memory's bandwidth"] if memory is not None else []
-    parts.append(f"throttled by {cause(figures)}" if figures.throttled else "not throttled")
+    if at_power_limit(case):
+        limited = share(figures.reasons[POWER_CAP])
+        parts.append(f"at its power limit {limited} of the time, which is what the card sustains")
+    else:
+        parts.append(f"throttled by {cause(figures)}" if figures.throttled else "not throttled")
     return sentence(", ".join(parts))
 
 

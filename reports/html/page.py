@@ -19,7 +19,7 @@ from reports.analysis.cases import CaseSummary
 from reports.analysis.gpu_figures import gpu_figures, peak_sources, quantity, speeds
 from reports.analysis.run_time import case_seconds, parts, session_cost
 from reports.analysis.tables import case_table, layers_text, metric_table, records, size_ratio
-from reports.analysis.timing_quality import caveats
+from reports.analysis.timing_quality import at_power_limit, caveats
 from reports.charts import scatter
 from reports.charts.bars import Bars, bars, numbers, shade
 from reports.description.machine import gpu_facts, machine
@@ -46,7 +46,7 @@ from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.record.tries import tries_of
 from reports.text import formatting
-from reports.text.names import backend_name, model_name
+from reports.text.names import backend_name, model_name, short_name_words, uses
 
 # How certain the accuracy is: a sign, so that nothing depends on colour, and a word.
 MARKS = {
@@ -119,6 +119,8 @@ def _environment() -> Environment:
         cause,
         case_seconds,
         model_name,
+        uses,
+        at_power_limit,
         filled_fields,
         shade,
         in_words,
@@ -165,6 +167,7 @@ def render(
             places=places,
             speed_pictures=_speed_pictures(cases, reading.answers, places, shipped, least),
             legend=scatter.legend(cases),
+            abbreviations=short_name_words(case.short_name for case in ran),
             models=_by_model_and_batch(ran),
             ran=ran,
             csv=lines,
@@ -227,10 +230,10 @@ def _speed_pictures(
     pictures = []
     for model_answer in models:
         panels = {panel.batch: panel for panel in drawn[model_answer.model].panels}
-        title = "Many images, and one at a time" if model_answer.same_batch else "Many images"
+        title = "Throughput and latency" if model_answer.same_batch else "Throughput"
         modes = [(title, model_answer.throughput.batch)]
         if model_answer.latency and not model_answer.same_batch:
-            modes.append(("One at a time", model_answer.latency.batch))
+            modes.append(("Latency", model_answer.latency.batch))
         shown = [
             (title, row, panels.pop(batch, None))
             for title, batch in modes

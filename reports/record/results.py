@@ -100,6 +100,18 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     power_w: tuple[Number | None, ...] = ()
 
 
+# Clock event reasons of NVML (nvml.h) for which a GPU runs slower than it is set to: it has no more power to spend
+# (`POWER_CAP`: the board's own limit), is too hot, or is badly fed. The others are a lack of work (GpuIdle) or how the
+# GPU is set and made (clock settings, Sync Boost, the voltage limit that nvml.h calls Reliability): they are the same
+# next time, and measuring again would tell the same.
+POWER_CAP = "SwPowerCap"
+THROTTLING = frozenset({POWER_CAP, "HwSlowdown", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrakeSlowdown"})
+# A share of the samples above this counts. nvml.h: HwSlowdown "may be also reported during PState or clock change", so
+# a lone sample proves nothing, and the shortest window has ten. When a tenth of the calls is slowed, the median of all
+# lies at the 56th percentile of the rest: within the noise of the interval. More than that moves it.
+THROTTLED_SHARE = 0.10
+
+
 class GpuTelemetry(msgspec.Struct, frozen=True, kw_only=True):
     """The GPU during one window. None is what the driver did not report, or what no sample fell into.
 
@@ -126,9 +138,13 @@ class GpuTelemetry(msgspec.Struct, frozen=True, kw_only=True):
     trace: Trace = Trace()
 
     @property
-    def contended(self) -> bool:
-        """Whether the GPU was throttled or not alone for this window."""
-        return self.throttled or bool(self.foreign)
+    def at_power_limit(self) -> bool:
+        """Whether the board's power limit throttled the GPU, and nothing else did: neither heat nor a lack of power.
+
+        False where no reason was recorded.
+        """
+        others = sum(share for name, share in self.reasons.items() if name in THROTTLING and name != POWER_CAP)
+        return self.throttled and self.reasons.get(POWER_CAP, 0.0) > THROTTLED_SHARE >= others
 
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True):

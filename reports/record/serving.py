@@ -53,14 +53,16 @@ class ServingSpeed(Result, frozen=True, kw_only=True):
     """How fast a served model answers. `boundary` names the two ends between which `loads` were timed.
 
     `known_answer` says what was asked before anything was timed, and how far the answer lay from what is known.
-    `requests` were sent in all and `faults` of them, by kind, had to be sent again. `price_per_thousand`: of a thousand
-    images, in the unit that the user gave.
+    `device` is where a server of the suite's own computed, as its process told; empty for others. `requests` were sent
+    in all and `faults` of them, by kind, had to be sent again. `price_per_thousand`: of a thousand images, in the unit
+    that the user gave.
     """
 
     STAGE: ClassVar[str] = "speed"
 
     boundary: str = ""
     server: str = ""
+    device: str = ""
     images_per_request: int = 0
     known_answer: str = ""
     loads: tuple[ServingLoad, ...] = ()
@@ -79,7 +81,8 @@ class ServingAccuracy(Result, frozen=True, kw_only=True):
     """How a served model's answers are judged on `images` images; `tolerance` is what may be lost.
 
     `same_as_engine` is the share of images whose output is that of the same engine in the suite's own process, with
-    `worst_error` the largest relative error; None for a server whose engine the suite does not have.
+    `worst_error` the largest relative error; None for a server whose engine the suite does not have. `device` as in
+    `ServingSpeed`.
     """
 
     STAGE: ClassVar[str] = "accuracy"
@@ -90,6 +93,7 @@ class ServingAccuracy(Result, frozen=True, kw_only=True):
     tolerance: Number | None = None
     same_as_engine: Number | None = None
     worst_error: Number | None = None
+    device: str = ""
     requests: int | None = None
     faults: dict[str, int] = {}  # noqa: RUF012 (msgspec copies it for each instance)
     scoring_seconds: Number | None = None

@@ -4,6 +4,7 @@ Commands, records and tables of data keep the ids.
 """
 
 import re
+from collections.abc import Iterable, Mapping
 
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION
 
@@ -24,6 +25,15 @@ ENGINES = {
     "torch-tensorrt": "Torch-TensorRT {}",
     "ultralytics-engine": "Ultralytics engine {}",
 }
+# The same where there is little room, as beside a bar: `graph` is a CUDA graph.
+SHORT = {
+    "pytorch-cuda-graph": "PyTorch {} · graph",
+    "torch-compile-cuda-graph": "torch.compile {} · graph",
+    "torch-compile-max-autotune": "torch.compile {} · tuned",
+    "onnxruntime-tensorrt": "ONNX Runtime TRT {}",
+    "tensorrt-cuda-graph": "TensorRT {} · graph",
+    "tensorrt-dynamic": "TensorRT {} · any batch",
+}
 # How the names of model families begin, and the towers of a model that has two.
 FAMILIES = {"yolo": "YOLO", "clip": "CLIP", "siglip": "SigLIP"}
 TOWER = re.compile(r"-(image|text)$")
@@ -32,13 +42,30 @@ TOWER = re.compile(r"-(image|text)$")
 def engine_name(backend: str, precision: str, streams: int = 1) -> str:
     """`TensorRT INT8 + CUDA graph`; a backend without a name here by its own: `openvino FP16`.
 
-    `streams` are the callers that ask at the same time. One is the usual, and not said; several stand early, where a
-    narrow column does not cut them off: `TensorRT INT8, 2 streams + CUDA graph`.
+    `streams` are the callers that ask at the same time. One is the usual, and not said; of several:
+    `TensorRT INT8 + CUDA graph, 2 streams`.
     """
+    return _named(ENGINES, backend, precision) + (f", {streams} streams" if streams > 1 else "")
+
+
+def short_engine_name(backend: str, precision: str, streams: int = 1) -> str:
+    """The same where there is little room: `TensorRT INT8 · graph ×2`. What `graph` and `×2` are is said beside it."""
+    return _named({**ENGINES, **SHORT}, backend, precision) + (f" ×{streams}" if streams > 1 else "")
+
+
+def short_name_words(names: Iterable[str]) -> list[tuple[str, str]]:
+    """(sign, meaning) of what those of `short_engine_name` abbreviate, as far as these names do."""
+    seen = " ".join(names)
+    counts = sorted(set(re.findall(r" ×(\d+)", seen)), key=int)
+    signs = {"graph": "CUDA graph", "tuned": "max-autotune", "TRT": "TensorRT"}
+    words = [(sign, meaning) for sign, meaning in signs.items() if re.search(rf" {sign}\b", seen)]
+    return words + [(f"×{count}", f"{count} streams (callers at the same time)") for count in counts]
+
+
+def _named(templates: Mapping[str, str], backend: str, precision: str) -> str:
     # Not by str.format: a precision is text from a record and might hold braces itself.
-    precision_text = precision.upper() + (f", {streams} streams" if streams > 1 else "")
-    template = ENGINES.get(backend)
-    return template.replace("{}", precision_text) if template else f"{backend} {precision_text}"
+    template = templates.get(backend)
+    return template.replace("{}", precision.upper()) if template else f"{backend} {precision.upper()}"
 
 
 def backend_name(backend: str) -> str:
@@ -52,6 +79,13 @@ def model_name(model: str) -> str:
         if model.startswith(begins):
             return TOWER.sub(r" \1", f"{family}{model.removeprefix(begins)}")
     return model
+
+
+def uses(model: str) -> tuple[str, str]:
+    """What a model is used for, many inputs at once and one at a time: `("Photo library", "One photo at a time")`."""
+    if (tower := TOWER.search(model)) and tower[1] == "text":
+        return "Many texts", "One text at a time"
+    return "Photo library", "One photo at a time"
 
 
 def case_name(model: str, engine: str, batches: str) -> str:

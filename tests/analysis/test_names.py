@@ -4,8 +4,18 @@ import pytest
 
 from reports.analysis.cases import summarize
 from reports.analysis.phrases import describe_cases
+from reports.charts.bars import LONGEST_NAME
 from reports.text.formatting import plain_reason
-from reports.text.names import backend_name, case_name, engine_name, model_name
+from reports.text.names import (
+    ENGINES,
+    backend_name,
+    case_name,
+    engine_name,
+    model_name,
+    short_engine_name,
+    short_name_words,
+    uses,
+)
 from tests.helpers.rows import answered, case, end_row, session_row
 
 
@@ -27,6 +37,29 @@ def test_an_engine_has_its_makers_name_and_an_unknown_one_its_own() -> None:
     assert (
         case_name("clip-image", engine_name("onnxruntime", "fp16"), "1") == "CLIP image · ONNX Runtime FP16 · batch 1"
     )
+
+
+def test_several_callers_are_told_at_the_end_and_in_short_as_a_factor() -> None:
+    assert engine_name("torch-compile-cuda-graph", "fp16", 2) == "torch.compile FP16 + CUDA graph, 2 streams"
+    assert short_engine_name("torch-compile-cuda-graph", "fp16", 2) == "torch.compile FP16 · graph ×2"
+    assert short_engine_name("openvino", "{}") == "openvino {}"
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+def test_the_short_name_of_every_engine_fits_beside_its_bar(backend: str) -> None:
+    assert len(short_engine_name(backend, "fp16", 2)) <= LONGEST_NAME
+
+
+def test_what_short_names_abbreviate_is_said_once_and_only_where_it_occurs() -> None:
+    names = [short_engine_name("tensorrt-cuda-graph", "int8", 2), short_engine_name("pytorch-cuda-graph", "fp16", 4)]
+    assert [sign for sign, _ in short_name_words(names)] == ["graph", "×2", "×4"]
+    assert short_name_words(names)[1] == ("×2", "2 streams (callers at the same time)")
+    assert short_name_words(["PyTorch FP32", "a-graph FP16"]) == []
+
+
+def test_a_text_tower_has_no_photos() -> None:
+    assert uses("yolov8n") == uses("clip-image") == ("Photo library", "One photo at a time")
+    assert uses("clip-text") == ("Many texts", "One text at a time")
 
 
 def test_batches_of_one_engine_are_told_together_and_engines_apart() -> None:

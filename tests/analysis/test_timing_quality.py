@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reports.analysis.answer import answers
 from reports.analysis.cases import CaseSummary, summarize
 from reports.analysis.recommendation import recommend
-from reports.analysis.timing_quality import caveats, gpu_contended, unreliable
+from reports.analysis.timing_quality import at_power_limit, caveats, gpu_contended, unreliable
 from reports.compare.runs import UNCLEAR, compare
 from reports.findings import tensorrt_engines
 from reports.findings.base import Session
@@ -49,7 +50,7 @@ DOUBTFUL: dict[str, Callable[[], Row]] = {
     "timing.spread": lambda: timing(np.random.default_rng(1).normal(1.0, 0.04, COUNT)),
     "timing.wide_interval": lambda: timing(latency_ms={"p50": 2.0, "low": 1.9, "high": 2.1}),
     "timing.shorter_with_copies": shorter,
-    "gpu.throttled": lambda: timing(state={"throttled": True, "reasons": {"SwPowerCap": 0.9}}),
+    "gpu.throttled": lambda: timing(state={"throttled": True, "reasons": {"HwSlowdown": 0.9}}),
     "gpu.shared": lambda: timing(state={"foreign": "1 process beside ours computed on the card"}),
 }
 
@@ -189,3 +190,57 @@ def test_a_process_that_did_not_become_steady_is_told() -> None:
 def test_a_case_that_was_not_timed_has_no_caveat() -> None:
     (found,) = summarize([session_row(), build(FAST)])
     assert caveats(found) == () and not unreliable(found) and not gpu_contended(found)
+
+
+LIMITED = {"throttled": True, "reasons": {"GpuIdle": 0.05, "SwPowerCap": 0.9}}
+
+
+@pytest.mark.parametrize("place", PLACES[2:], ids=lambda place: place.__name__)
+def test_a_busy_card_at_its_power_limit_is_no_doubt(place: Callable[[list[Row], str], bool]) -> None:
+    rows = run(timing(state=LIMITED, throttled_retries=1))
+    assert caveats(engine(rows)) == () and at_power_limit(engine(rows))
+    assert not place(rows, "throttled")
+    assert in_table(rows, "at the card&#39;s power limit") and in_details(rows, "at the card's power limit")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "batch", "streams", "limited"),
+    [
+        ({"SwPowerCap": 0.9}, 8, 1, True),
+        ({"SwPowerCap": 0.9}, 1, 2, True),
+        # A lone sample of a change of clocks proves nothing.
+        ({"SwPowerCap": 0.9, "HwSlowdown": 0.02}, 8, 1, True),
+        # One image at a time: a caller that pauses between two may be served faster.
+        ({"SwPowerCap": 0.9}, 1, 1, False),
+        ({"SwPowerCap": 0.9, "HwSlowdown": 0.2}, 8, 1, False),
+        ({"SwPowerCap": 0.9, "SwThermalSlowdown": 0.2}, 8, 2, False),
+        ({"HwThermalSlowdown": 0.9}, 8, 2, False),
+        ({"HwPowerBrakeSlowdown": 0.9}, 8, 2, False),
+        ({"SwPowerCap": 0.08, "HwSlowdown": 0.08}, 8, 1, False),
+        # Older records may not have the reasons.
+        ({}, 8, 2, False),
+    ],
+)
+def test_only_the_power_limit_alone_of_a_busy_card_is_what_it_sustains(
+    reasons: dict[str, float], batch: int, streams: int, limited: bool
+) -> None:
+    each = {**case("tensorrt", "fp16", batch=batch), "streams": streams}
+    state = {"throttled": True, "reasons": reasons}
+    (found,) = summarize([session_row(gpu="x"), build(each), card_speed(each, 2.0, state=state), end_row()])
+    assert at_power_limit(found) == limited and gpu_contended(found) != limited
+    assert ("gpu.throttled" in [caveat.code for caveat in caveats(found)]) != limited
+
+
+def test_the_second_clock_is_trusted_at_the_power_limit_too() -> None:
+    rows = run(timing(state=LIMITED))
+    timed = next(row for row in rows if row.get("question") == "speed" and row["case"]["id"] == FAST["id"])
+    for state, trusted in ((LIMITED, True), ({"throttled": True, "reasons": {"HwSlowdown": 0.9}}, False)):
+        timed["values"]["end_to_end"]["card"] = state
+        (line,) = (line for line in session_lines(rows) if line.get("case") == FAST["id"])
+        assert (line["trusted_speed"], line["trusted_end_to_end"]) == (True, trusted)
+
+
+def test_power_limits_are_told_in_the_answer() -> None:
+    (answer,) = answers(run(timing(state=LIMITED)))
+    assert answer.sentence.endswith("; measured at the card's power limit: this is what the card sustains.")
+    assert not answer.throughput.rough and answer.throughput.at_power_limit

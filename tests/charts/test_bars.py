@@ -78,6 +78,11 @@ def test_a_model_and_batch_without_timings_has_no_bars() -> None:
     assert bars(cases, "yolov8n", 32, numbers(cases), ()) is None
 
 
+def test_several_callers_are_a_factor_behind_the_name() -> None:
+    pair = {**case("torch-compile-cuda-graph", "fp16"), "id": "pair", "streams": 2}
+    assert "torch.compile FP16 · graph ×2<" in str(_bars([*ROWS, *answered(pair, 1.0)]).svg)
+
+
 def test_a_long_or_hostile_name_is_cut_and_escaped() -> None:
     name = "<b>" + "x" * 300
     each = case(name, "fp16")

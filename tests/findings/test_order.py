@@ -120,6 +120,13 @@ def test_whether_the_machine_was_quiet_is_told_in_few_words() -> None:
     assert on_cpu.short == "not watched" and read([session_row(), end_row()]).quietness is None
 
 
+def test_a_busy_card_at_its_power_limit_is_quiet() -> None:
+    state = {"throttled": True, "reasons": {"SwPowerCap": 0.9}}
+    limited = [build(BASE), card_speed(BASE, 4.0, state=state, throttled_retries=1), accuracy(BASE, 1.0)]
+    quiet = read([session_row(gpu="NVIDIA H200"), *limited, end_row()]).quietness
+    assert quiet == Quietness("quiet", "yes: no other process was seen on the GPU; 1 timing at its power limit")
+
+
 def test_what_was_throttled_at_first_and_measured_again_is_quiet() -> None:
     again = [build(BASE), card_speed(BASE, 4.0, throttled_retries=1), accuracy(BASE, 1.0)]
     quiet = read([session_row(gpu="NVIDIA H200"), *again, end_row()]).quietness

@@ -68,6 +68,7 @@ def test_a_failed_gate_says_what_is_kept_and_what_is_asked() -> None:
     finding = _one(rows, Code.GATE_FAILED)
     assert finding.cases == (INT8["id"],) and finding.where == "YOLOv8n · ONNX Runtime INT8 · batch 8"
     assert finding.data == {
+        "metric": "mAP50-95",
         "ratio": 0.934, "low": pytest.approx(0.926), "high": pytest.approx(0.942), "least": pytest.approx(0.98)
     }  # fmt: skip
 
@@ -271,6 +272,18 @@ def test_a_throttled_measurement_is_a_warning_with_its_cause_and_its_repeats(rep
     finding = _one(rows, Code.GPU_THROTTLED)
     assert (finding.cases, finding.data) == ((FP16["id"],), {"repeats": repeats})
     assert "its power limit and heat" in finding.sentence, "the most frequent reason first"
+
+
+def test_a_busy_card_at_its_power_limit_is_a_note_that_says_what_it_sustains() -> None:
+    state = {"throttled": True, "reasons": {"GpuIdle": 0.1, "SwPowerCap": 0.9}}
+    rows = _on_card(build(FP16), card_speed(FP16, 1.0, state=state, throttled_retries=1), accuracy(FP16, 1.0))
+    assert not _found(rows, "warn")
+    finding = _one(rows, Code.GPU_AT_POWER_LIMIT)
+    assert finding.sentence == "measured at the card's power limit: this is what the card sustains."
+    assert (finding.cases, finding.data) == ((FP16["id"],), {"share": 0.9, "repeats": 1})
+    # Nothing else was seen, which is still said, and no more than that.
+    assert "No throttling but its power limit and no other process" in _one(rows, Code.GPU_UNDISTURBED).sentence
+    assert Code.GPU_THROTTLED_AT_FIRST not in _codes(rows)
 
 
 def test_a_throttled_measurement_whose_repeat_was_good_is_a_note() -> None:

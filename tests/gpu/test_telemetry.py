@@ -7,8 +7,6 @@ import pytest
 
 from fixtures.gpu.telemetry import (
     REASONS,
-    THROTTLED_SHARE,
-    THROTTLING,
     TRACE_POINTS,
     GpuSpec,
     Process,
@@ -20,6 +18,7 @@ from fixtures.gpu.telemetry import (
     summarize,
     trace,
 )
+from reports.record.results import THROTTLED_SHARE, THROTTLING
 
 IDLE, APPLICATION_CLOCKS, POWER_CAP, HW_SLOWDOWN = 0x1, 0x2, 0x4, 0x8
 OURS = 100

@@ -18,7 +18,7 @@ from reports.history.session_regressions import judge
 from reports.html.page import render, write_report
 from reports.record.schema import Row
 from reports.record.store import read_rows
-from reports.text.formatting import percent_interval
+from reports.text.formatting import percent_interval, significant
 from tests.helpers.browsing import FIGURE, FIRST_SCREENS, WORDS, grave, needs_browser
 from tests.helpers.pipelines import timed_pipelines
 from tests.helpers.rows import answered, case, end_row, session_row
@@ -27,6 +27,7 @@ from tests.helpers.runs_to_read import rehearsal, troubled
 pytestmark = needs_browser
 
 PUBLISHED = ROOT / "reports" / "published" / "h200" / "rows.jsonl"
+THROUGHPUT = ROOT / "reports" / "published" / "h200-throughput" / "rows.jsonl"
 ROWS = rehearsal()
 LOOKS = [(size, scheme) for size in FIRST_SCREENS for scheme in ("light", "dark")]
 # A page of A4 in landscape, and how many of them a published run may take.
@@ -104,11 +105,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Rea
         "published": (write_report(published, folder / "published"), read(published)),
         "troubled": (write_report(rows, folder / "troubled", history, since), read(rows, since, history)),
         "pipelines": (write_report(piped, folder / "pipelines"), read(piped)),
+        "throughput": (write_report(read_rows(THROUGHPUT), folder / "throughput"), read(read_rows(THROUGHPUT))),
         "both": (write_report(both, folder / "both"), read(both)),
     }
 
 
-@pytest.mark.parametrize("kind", ["rehearsal", "published", "troubled", "pipelines", "both"])
+@pytest.mark.parametrize("kind", ["rehearsal", "published", "throughput", "troubled", "pipelines", "both"])
 def test_the_first_screen_has_every_answer_and_how_it_went(
     opened: Any, pages: dict[str, tuple[Path, Reading]], kind: str
 ) -> None:
@@ -148,7 +150,7 @@ def _within(box: dict[str, float] | None, size: dict[str, int]) -> bool:
 def test_a_card_below_the_screen_is_noticed(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
     with opened(pages["rehearsal"][0], size=FIRST_SCREENS[0]) as seen:
         seen.page.add_style_tag(content=".status { padding-bottom: 400px; }")
-        last = seen.page.locator(".answer").last.locator(".big")
+        last = seen.page.locator(".answer").last.locator(".big").first
         assert not _within(last.bounding_box(), FIRST_SCREENS[0])
 
 
@@ -157,16 +159,79 @@ def _cards_say_what_the_answers_are(seen: Any, reading: Reading) -> None:
     for place, answer in enumerate(reading.answers):
         card = seen.page.locator(".answer").nth(pipelines + place)
         assert card.get_attribute("data-sentence") == answer.sentence
-        assert answer.throughput.engine in " ".join(card.locator(".engine").inner_text().split())
+        engine = " ".join(card.locator(".engine").inner_text().split())
+        assert all(case.engine in engine for case in answer.throughput.ship)
         mark = " ".join(card.locator(".accuracy").inner_text().split())
         assert f"accuracy {answer.throughput.accuracy}" in mark
         if answer.throughput.accuracy == LIKELY:
             assert f"({percent_interval(answer.throughput.judged.ratio)} %)" in mark
-        assert f"batch {answer.throughput.batch}" in card.locator(".one").inner_text()
+        many, alone = (" ".join(each.inner_text().split()) for each in card.locator(".use").all())
+        assert "(throughput)" in many and f"batch {answer.throughput.batch}" in many and "img/s" in many
+        assert "(latency)" in alone
+        if answer.latency is None:
+            assert "not measured" in alone
+        else:
+            assert f"{significant(answer.latency.image_ms)} ms" in alone and answer.latency.shown.engine in alone
         bars = card.locator(".race li")
         assert bars.count() == len(answer.throughput.contestants) == 3
         ours = card.locator(".race li.ours .rate").inner_text()
-        assert card.locator(".big b").inner_text() == ours
+        assert card.locator(".big b").first.inner_text() == ours
+
+
+# Of each card the tops of its two uses, in the order of the page.
+USES = """() => Array.from(document.querySelectorAll('.answer'),
+  (card) => Array.from(card.querySelectorAll('.use .for'), (use) => Math.round(use.getBoundingClientRect().top)))"""
+# Of each bar where its name ends and where the bar begins, and whether the name was cut.
+NAMES = """() => Array.from(document.querySelectorAll('svg.bars .point'), (point) => [
+  point.querySelector('.engine').getBoundingClientRect().right,
+  point.querySelector('rect').getBoundingClientRect().left,
+  point.querySelector('.engine').textContent])"""
+
+
+def test_the_two_uses_stand_at_the_same_place_in_each_card(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
+    for kind in ("rehearsal", "throughput"):
+        with opened(pages[kind][0], size=FIRST_SCREENS[1]) as seen:
+            tops = seen.page.evaluate(USES)
+            assert len(tops) == 3 and tops[0] == tops[1] == tops[2] and tops[0][0] < tops[0][1]
+
+
+def test_engines_that_differ_by_their_callers_alone_are_one_name(
+    opened: Any, pages: dict[str, tuple[Path, Reading]]
+) -> None:
+    with opened(pages["throughput"][0]) as seen:
+        uses = [" ".join(use.split()) for use in seen.page.locator(".use").all_inner_texts()]
+        assert uses[0] == (
+            "Photo library (throughput) 13 588 img/s torch.compile FP16 + CUDA graph batch 128, 1 or 2 streams, a tie"
+        )
+        assert uses[1] == "One photo at a time (latency) 0.471 ms torch.compile FP16 + CUDA graph"
+        assert uses[4].startswith("Many texts (throughput)") and uses[5].startswith("One text at a time (latency)")
+
+
+@pytest.mark.parametrize("size", FIRST_SCREENS, ids=["phone", "desk"])
+def test_no_name_of_an_engine_is_cut_or_covered_by_its_bar(
+    opened: Any, pages: dict[str, tuple[Path, Reading]], size: dict[str, int]
+) -> None:
+    with opened(pages["throughput"][0], size=size) as seen:
+        names = seen.page.evaluate(NAMES)
+        assert len(names) > 30 and any(name.endswith("×2") for _, _, name in names)
+        for right, left, name in names:
+            assert right <= left and "…" not in name
+        assert "2 streams" in seen.page.locator(".legend").inner_text()
+        races = seen.page.locator(".race .backend").evaluate_all(
+            "found => found.map(each => each.scrollWidth - each.clientWidth)"
+        )
+        assert len(races) == 9 and max(races) <= 0
+
+
+def test_a_busy_card_at_its_power_limit_is_not_called_rough(
+    opened: Any, pages: dict[str, tuple[Path, Reading]]
+) -> None:
+    with opened(pages["throughput"][0]) as seen:
+        facts = seen.page.locator(".answer .facts").all_inner_texts()
+        assert len(facts) == 3
+        for told in facts:
+            assert "at the card's power limit" in told and "rough timing" not in told
+        assert "machine quiet" in seen.page.locator(".when").inner_text()
 
 
 def test_the_interval_is_told_on_demand(opened: Any, pages: dict[str, tuple[Path, Reading]]) -> None:
@@ -187,9 +252,22 @@ def test_the_status_leads_to_what_broke_and_to_the_doubts(opened: Any, pages: di
             "2 failed the gate", "2 crashed", "1 became worse",
         ]  # fmt: skip
         assert {link.get_attribute("href") for link in seen.page.locator(".status a").all()} == {"#broken", "#sure"}
-        lines = seen.page.locator("ul.broken > li").all_inner_texts()
+        # Closed, each is one short line; the whole story is a click away.
+        told = seen.page.locator("ul.broken > li")
+        lines = [" ".join(line.split()) for line in told.all_inner_texts()]
         assert len(lines) == len(reading.broken) == 3
-        assert "YOLOv8n · TensorRT INT8 · batch 1 and 8: keeps 93.0\u202f%" in lines[1]
+        assert lines == [
+            "crashed CLIP image · torch.compile FP16 · batch 1 and 8 build: no C++ compiler found, "
+            "passed last on 2026-01-01 install g++",
+            "failed the gate YOLOv8n · TensorRT INT8 · batch 1 and 8 keeps 93.0 % of mAP50-95 (gate 98 %), "
+            "passed last on 2026-01-01 do not ship it",
+            "became worse YOLOv8n · TensorRT FP16 · batch 8 device time +25.0 % (gate 3 %), end-to-end latency +21.1 % "
+            "(gate 3 %), since 2026-01-01 compare with the last good run",
+        ]
+        for place in range(len(lines)):
+            told.nth(place).locator("summary").click()
+        lines = told.all_inner_texts()
+        assert "YOLOv8n · TensorRT INT8 · batch 1 and 8: keeps 93.0\u202f% (92.2–93.8)" in lines[1]
         assert "Passed last on 2026-01-01, commit c18." in lines[0] and "Passed last on" in lines[1]
         assert "device time is 25.0\u202f%" in lines[2] and "(commit c15..c16; same versions)" in lines[2]
         assert seen.page.locator("ul.broken .level").all_inner_texts() == ["crashed", "failed the gate", "became worse"]

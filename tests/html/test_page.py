@@ -237,10 +237,21 @@ def test_each_line_of_the_table_has_as_many_cells_as_the_head() -> None:
 
 
 def test_what_disturbed_a_measurement_stands_beside_the_engine() -> None:
-    state = {"throttled": True, "reasons": {"SwPowerCap": 0.9}, "foreign": "2 processes beside ours: 7, 8"}
+    state = {"throttled": True, "reasons": {"HwThermalSlowdown": 0.9}, "foreign": "2 processes beside ours: 7, 8"}
     text = _Page(render([session_row(gpu="x"), card_speed(BASELINE, 4.0, state=state)])).text
     assert "throttled; not alone on the card" in text
-    assert "yes: its power limit" in text and "SwPowerCap 90 %" in text and "2 processes beside ours: 7, 8" in text
+    assert "yes: heat" in text and "HwThermalSlowdown 90 %" in text and "2 processes beside ours: 7, 8" in text
+
+
+def test_a_busy_card_at_its_power_limit_is_no_reason_to_run_it_again() -> None:
+    fast = case("tensorrt", "fp16")
+    state = {"throttled": True, "reasons": {"SwPowerCap": 0.9}}
+    rows = [session_row(gpu="x"), build(BASELINE), card_speed(BASELINE, 4.0), accuracy(BASELINE, 1.0)]
+    rows += [build(fast), card_speed(fast, 1.0, state=state, throttled_retries=1), accuracy(fast, 1.0), end_row()]
+    text = _Page(render(rows)).text
+    assert "at the card's power limit" in text and "this is what the card sustains" in text
+    assert "yes: its power limit" in text and "SwPowerCap 90 %" in text
+    assert "run it again" not in text and "rough timing:" not in text
 
 
 def test_the_card_is_named_with_what_a_number_depends_on() -> None:

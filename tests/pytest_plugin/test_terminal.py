@@ -86,10 +86,10 @@ def test_what_broke_stands_behind_the_answer_with_what_to_do(tmp_path: Path) -> 
     )
     assert end[1:4] == [
         "1 failed the gate; 1 crashed.",
-        "Broken: YOLOv8n · torch.compile FP16 · batch 8: the build crashed: no compiler. "
-        "Its log is on the page. Once that is mended, run it again: pytest bench/ --benchmark-only --resume DIR",
-        "Broken: YOLOv8n · TensorRT INT8 · batch 8: keeps 90.0\u202f% (89.2–90.8) of the baseline's "
-        "mAP50-95, needs 98\u202f%. Do not ship it. Which layers differ: python -m fixtures.divergence",
+        "Broken: YOLOv8n · torch.compile FP16 · batch 8: build: no C++ compiler found → install g++ "
+        "(pytest bench/ --benchmark-only --resume DIR)",
+        "Broken: YOLOv8n · TensorRT INT8 · batch 8: keeps 90.0\u202f% of mAP50-95 (gate 98\u202f%) → do not ship it "
+        "(python -m fixtures.divergence)",
     ]
 
 

@@ -131,3 +131,4 @@ def test_a_server_that_cannot_start_says_why(installation: TritonInstallation, t
         raise AssertionError("it is not ready")
 
     assert "  | " in caught.value.what
+    assert "failed to load 'toy'" in caught.value.what, "the reason, and not the end of a table"

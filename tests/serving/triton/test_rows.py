@@ -12,9 +12,8 @@ import pytest
 
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
-from fixtures.plan.suite import Suite
 from fixtures.runner.workbench import Workbench
-from fixtures.serving.cases import START, ServingCase, plan_serving
+from fixtures.serving.cases import PLAIN, START, ServingCase
 from fixtures.serving.results import KnownAnswerError
 from fixtures.serving.stages import run_stage
 from fixtures.serving.transport import ServiceError
@@ -31,8 +30,14 @@ from tests.helpers.runs import run_here
 SETTINGS = SamplerSettings(
     warmup_min_s=0.1, window=5, warmup_max_s=0.5, min_measured_s=0.1, min_samples=30, max_measured_s=0.5
 )
-IMAGES = ServingCase("triton", "clip-image", "zero-shot", START)
-BOXES = ServingCase("triton", "yolov8n", "detection", START)
+IMAGES = ServingCase("triton", "clip-image", "zero-shot", START, "", *PLAIN)
+BOXES = ServingCase("triton", "yolov8n", "detection", START, "", *PLAIN)
+# Engines of the suite's own in Triton's process; the second is built for one size of batch.
+ENGINES = [
+    replace(BOXES, backend="pytorch"),
+    replace(IMAGES, backend="pytorch"),
+    replace(IMAGES, backend="torch-compile"),
+]
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def trap(triton_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "install", lambda *_: made)
 
 
-@pytest.mark.parametrize("served", [BOXES, IMAGES], ids=lambda served: served.model)
+@pytest.mark.parametrize("served", [BOXES, IMAGES, *ENGINES], ids=lambda served: served.id)
 def test_a_server_of_the_suite_answers_as_the_engine_in_this_process(
     served: ServingCase, workbench: Workbench, options: Options
 ) -> None:
@@ -51,12 +56,14 @@ def test_a_server_of_the_suite_answers_as_the_engine_in_this_process(
     assert not found.failure and not found.skipped
     assert isinstance(found.result, ServingAccuracy)
     assert found.result.same_as_engine == 1.0 and (found.result.worst_error or 0.0) <= rows.SAME_ERROR
+    assert found.result.device == "the CPU"
     gated = [metric for metric in found.result.metrics if metric.gated]
     assert gated and all((metric.ratio_value or 0) >= 0.98 for metric in gated)
 
 
-def test_loads_tell_client_from_server(workbench: Workbench, options: Options) -> None:
-    found = run_stage(workbench, IMAGES, "speed", options, SETTINGS)
+@pytest.mark.parametrize("served", [IMAGES, ENGINES[1]], ids=lambda served: served.id)
+def test_loads_tell_client_from_server(served: ServingCase, workbench: Workbench, options: Options) -> None:
+    found = run_stage(workbench, served, "speed", options, SETTINGS)
 
     assert isinstance(found.result, ServingSpeed)
     assert [(load.callers, load.shared_memory) for load in found.result.loads] == [
@@ -67,7 +74,8 @@ def test_loads_tell_client_from_server(workbench: Workbench, options: Options) -
         assert load.compute_ms < load.mean_ms
     assert found.result.loads[0].images_per_run == 1.0
     assert (found.result.loads[2].images_per_run or 0) > 1.5, "Triton puts requests of sixteen callers together"
-    assert "as by onnxruntime fp32 in this process" in found.result.known_answer
+    assert f"as by {served.backend} fp32 in this process" in found.result.known_answer
+    assert f"Python backend over {served.backend} FP32 on the CPU" in found.result.server
 
 
 @pytest.mark.usefixtures("trap")
@@ -77,13 +85,13 @@ def test_zeros_that_are_called_success_are_caught_before_anything_is_timed(
 ) -> None:
     """A model that writes its answer by DLPack, as one on a GPU does: only what it reads is zeros."""
     by_dlpack = tmp_path / "model.py"
-    text = repository.SERVED_MODEL.read_text(encoding="utf-8")
+    text = repository.PYTHON_MODELS["python"].read_text(encoding="utf-8")
     plain = "triton.Tensor(self._output, np.ascontiguousarray(part))"
     # Kept for good: who hands over memory by DLPack must not free it, and NumPy's own hand-over is what breaks here.
     dlpack = "triton.Tensor.from_dlpack(self._output, KEPT.append(np.ascontiguousarray(part)) or KEPT[-1])"
     assert plain in text
     by_dlpack.write_text(f"KEPT = []\n{text.replace(plain, dlpack)}", encoding="utf-8")
-    monkeypatch.setattr(repository, "SERVED_MODEL", by_dlpack)
+    monkeypatch.setitem(repository.PYTHON_MODELS, "python", by_dlpack)
 
     with pytest.raises(KnownAnswerError, match="answers with success and a relative error of") as caught:
         run_stage(workbench, IMAGES, stage, options, SETTINGS)
@@ -169,9 +177,3 @@ def test_a_killed_server_costs_its_row_alone(triton_folder: Path, tmp_path: Path
     assert boxes.outcomes == {"speed": "error", "accuracy": "passed"}
     assert "no whole answer" in boxes.reasons["speed"]
     assert images.outcomes == {"speed": "passed", "accuracy": "passed"}, images.reasons
-
-
-def test_a_gpu_has_a_reason(options: Options) -> None:
-    cases = plan_serving(replace(options, triton="start", device="cuda"), Suite("embedded", "for tests"))
-
-    assert cases and all("computes on the CPU" in case.reason for case in cases.values())
