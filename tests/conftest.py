@@ -1,12 +1,15 @@
-"""Networks that several test modules share. Made once a session; untrained unless they are the embedded ones."""
+"""Networks that several test modules share. Made once a session; untrained unless they are the embedded ones.
 
+Imports nothing heavy: the process that hands out the tests to others (pytest-xdist) loads this file too.
+"""
+
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from tests.helpers.embedded_job import EmbeddedJob
 from tests.helpers.embedded_job import embedded_job as make_embedded_job
@@ -25,8 +28,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByModule(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """A million objects that stay: to look through them again and again would take a quarter of the collection, and
+    a quarter of a second at each later call of the garbage collector.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the real thing run where the real thing is."""
+    import torch
+
     if not torch.cuda.is_available():
         reason = pytest.mark.skip(reason=f"PyTorch {torch.__version__} sees no CUDA device here")
         for item in items:
@@ -55,6 +73,8 @@ def _of_all_processes(factory: pytest.TempPathFactory, config: pytest.Config) ->
 @pytest.fixture
 def on_a_side_stream() -> Iterator[None]:
     """The default stream cannot record a CUDA graph, and a case is not timed on it either."""
+    import torch
+
     with torch.cuda.stream(torch.cuda.Stream()):
         yield
 
@@ -62,6 +82,7 @@ def on_a_side_stream() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def untrained_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A YOLOv8n for two classes at 64×64 with random weights, as Ultralytics saves one."""
+    import torch
     from ultralytics.nn.tasks import DetectionModel
 
     path = tmp_path_factory.mktemp("weights") / "cat-dog.pt"
@@ -76,6 +97,8 @@ def untrained_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def detector_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded YOLOv8n as an FP32 graph for images of 640×640, where coordinates are large."""
+    import torch
+
     from fixtures.embedded.weights import load_yolo, yolo_path
     from fixtures.models.base import Weights
     from fixtures.models.onnx_export import export_onnx

@@ -25,7 +25,7 @@ LIGHT = (
     "fixtures/pytest_plugin/fixtures.py",
     "reports/option_table.py",
 )
-HEAVY = {"torch", "ultralytics", "transformers", "onnxruntime", "onnx", "pandas", "cv2"}
+HEAVY = {"torch", "ultralytics", "transformers", "onnxruntime", "onnx", "pandas", "cv2", "scipy.stats"}
 # Beyond this a folder no longer tells a reader where to look.
 MOST_MODULES = 14
 PACKAGES = ("bench", "fixtures", "reports")

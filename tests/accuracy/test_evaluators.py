@@ -37,6 +37,18 @@ def detection(sources: SuiteAssets, tmp_path_factory: pytest.TempPathFactory) ->
     return DetectionEvaluator(sources.yolo, data), path
 
 
+@pytest.fixture(scope="module")
+def module(sources: SuiteAssets) -> torch.nn.Module:
+    return sources.yolo.module()
+
+
+@pytest.fixture(scope="module")
+def baseline(detection: tuple[DetectionEvaluator, Path], module: torch.nn.Module) -> CocoScore:
+    """What the module itself finds."""
+    with torch.no_grad():
+        return detection[0].predict(module, 8)
+
+
 def _damaged(path: Path, factor: float) -> Path:
     """The graph with the weights of its tenth convolution multiplied."""
     graph = onnx.load(path)
@@ -47,12 +59,9 @@ def _damaged(path: Path, factor: float) -> Path:
 
 
 def test_an_undamaged_engine_passes_and_a_damaged_one_fails(
-    detection: tuple[DetectionEvaluator, Path], sources: SuiteAssets
+    detection: tuple[DetectionEvaluator, Path], baseline: CocoScore
 ):
     judge, path = detection
-    module = sources.yolo.module()
-    with torch.no_grad():
-        baseline = judge.predict(module, 8)
     whole = judge.judge(judge.predict(OrtEngine(open_session(path)), 8), baseline)
     assert whole.failures(0.02) == []
     assert whole.metrics[0].ratio.value == pytest.approx(1, abs=1e-3)
@@ -66,23 +75,21 @@ def test_an_undamaged_engine_passes_and_a_damaged_one_fails(
 
 def test_a_last_batch_that_is_not_full_is_padded_and_cut(detection: tuple[DetectionEvaluator, Path]):
     judge, path = detection
-    seen = []
+    seen, engine = [], OrtEngine(open_session(path))
 
     def run(inputs: torch.Tensor) -> torch.Tensor:
         seen.append(len(inputs))
-        return OrtEngine(open_session(path))(inputs)
+        return engine(inputs)
 
     assert judge.predict(run, 10).map50_95 == pytest.approx(judge.predict(run, IMAGES).map50_95, abs=1e-6)
     assert seen == [10, 10, 10, IMAGES]
 
 
 def test_an_engine_that_answers_nan_is_wrong_everywhere_and_counted(
-    detection: tuple[DetectionEvaluator, Path], sources: SuiteAssets
+    detection: tuple[DetectionEvaluator, Path], module: torch.nn.Module, baseline: CocoScore
 ):
     judge, _ = detection
-    module = sources.yolo.module()
     with torch.no_grad():
-        baseline = judge.predict(module, 8)
         broken = judge.judge(judge.predict(lambda inputs: module(inputs) * float("nan"), 8), baseline)
     assert broken.metrics[0].value == 0
     assert broken.details["unreadable detections"] > 0

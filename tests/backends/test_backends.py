@@ -16,7 +16,7 @@ from torch import nn
 
 from fixtures.backends import registry
 from fixtures.backends.base import EngineInfo, Job
-from fixtures.backends.onnxrt.cpu import layers_of
+from fixtures.backends.onnxrt.cpu import layers_of, open_session
 from fixtures.backends.pytorch import compile as compile_backend
 from fixtures.backends.pytorch import eager
 from fixtures.backends.pytorch.compile import TorchCompile
@@ -203,6 +203,33 @@ def test_a_card_that_pytorch_cannot_see_is_a_reason(name: str):
 
 def test_the_cpu_provider_does_not_answer_for_a_gpu():
     assert "CPU provider" in registry.unsupported_reason("onnxruntime", "fp32", "cuda", TASK)
+
+
+def _threads_of_a_session(graph: Path) -> int:
+    """Beside the one that calls."""
+    before = psutil.Process().num_threads()
+    session = open_session(graph)
+    more = psutil.Process().num_threads() - before
+    del session
+    return more
+
+
+@pytest.mark.parametrize(("asked", "threads"), [("1", 1), ("4", 4), ("3,2", 3)])
+def test_onnxruntime_takes_the_threads_that_pytorch_takes(
+    asked: str, threads: int, graphs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert 1 + _threads_of_a_session(graphs["fp32"]) == threads
+
+
+@pytest.mark.parametrize("asked", ["", "many", "-1", "0"])
+def test_without_a_number_onnxruntime_takes_as_many_as_ever(
+    asked: str, graphs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    expected = _threads_of_a_session(graphs["fp32"])
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert _threads_of_a_session(graphs["fp32"]) == expected
 
 
 def test_a_backend_whose_package_is_missing_is_listed_not_raised(monkeypatch: pytest.MonkeyPatch):

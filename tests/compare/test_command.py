@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from fixtures.backends import registry
 from fixtures.cache.engine_cache import say_nothing
-from fixtures.compare import paired_run
+from fixtures.compare import command, paired_run
 from fixtures.compare.command import as_text, main, sentence
 from fixtures.compare.load_order import LoadOrder, combined
 from fixtures.compare.paired_run import time_in_turns
@@ -32,16 +34,26 @@ from fixtures.runner.timing import Timing
 from fixtures.timing.paired import AbbaSettings, Comparison
 from fixtures.timing.sampler import SamplerSettings
 from fixtures.timing.statistics import Interval
-from tests.helpers.faulty_backend import ROOT, environment
+from tests.helpers.faulty_backend import ROOT
 from tests.helpers.runs import raw_options
 
 EMBEDDED = ("--suite", "embedded", "--device", "cpu", "--batch", "1")
 QUICK = ("--seconds", "0.3", "--attempts", "1")
+# The fewest quadruples of which an interval can be given, and nothing is waited for.
+BRIEF = partial(
+    AbbaSettings, min_quadruples=6, settle_s=0.0, warmup=SamplerSettings(warmup_min_s=0.1, warmup_max_s=0.5)
+)
 
 
 @pytest.fixture(scope="module")
 def cache(engine_cache: Path) -> str:
     return str(engine_cache)
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that ask how something is compared and not how long it takes."""
+    monkeypatch.setattr(command, "AbbaSettings", BRIEF)
 
 
 def found(verdict: str, value: float, low: float, high: float) -> dict:
@@ -86,6 +98,7 @@ def test_two_backends_are_built_timed_in_turns_and_judged(cache: str, tmp_path: 
     assert [each["load_order"] for each in answer["load_orders"]] == ["AB"] and "load orders" not in printed
 
 
+@pytest.mark.usefixtures("brief")
 def test_each_load_order_is_timed_in_a_process_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture):
     file = tmp_path / "answer.json"
     call = ("pytorch", "onnxruntime", "--model", "clip-text", "--engine-cache", str(tmp_path / "e"), "--rebuild")
@@ -114,6 +127,7 @@ def test_each_load_order_is_timed_in_a_process_of_its_own(tmp_path: Path, capsys
     assert "with A loaded first" in printed.out and "with B loaded first" in printed.out
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_load_order_is_the_order_in_which_a_process_loads(tmp_path: Path, capsys: pytest.CaptureFixture):
     """Told by what the process builds on its way, as nothing lies in the cache."""
     call = ("pytorch", "onnxruntime", "--model", "clip-text", "--engine-cache", str(tmp_path / "e"))
@@ -174,9 +188,7 @@ def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.Mon
     options = Options.from_values(raw, ROOT)
     workbench = open_workbench(options, choose_suite(options, ROOT), say_nothing)
     case = Case("clip-text", "zero-shot", "pytorch", "fp32", 1)
-    brief = SamplerSettings(warmup_min_s=0.1, warmup_max_s=0.5)
-    settings = AbbaSettings(max_measured_s=0.3, attempts=1, settle_s=0, warmup=brief)
-    answer = time_in_turns(workbench, (case, case), (None, None), settings)
+    answer = time_in_turns(workbench, (case, case), (None, None), BRIEF(max_measured_s=0.3, attempts=1))
     assert answer["card"]["throttled"] and answer["throttled_retries"] == 1
     sides = [{"case": name, **side} for name, side in zip("AB", answer["sides"], strict=True)]
     told = as_text({**combined([answer]), "sides": sides})
@@ -184,19 +196,38 @@ def test_what_the_card_did_meanwhile_is_told(cache: str, monkeypatch: pytest.Mon
     assert "not alone: 1 process" in told
 
 
-def test_an_engine_that_crashes_is_a_message_with_the_end_of_its_log(cache: str, tmp_path: Path):
+CHAOS = "tests.helpers.faulty_backend:Chaos"
+
+
+def time_chaos(*asked: Any) -> Any:
+    """As the process of a comparison: its catalogue has a backend that aborts where it builds."""
+    registry.CATALOGUE["chaos"] = CHAOS
+    os.environ["CHAOS"] = "build abort"
+    return time_in_turns(*asked)
+
+
+def test_an_engine_that_crashes_is_a_message_with_the_end_of_its_log(
+    cache: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
     """In a process of their own: what goes wrong there is not the command's end."""
-    call = ("pytorch", "chaos", "--model", "clip-text", "--engine-cache", cache, "--case-seconds", "250")
-    done = subprocess.run(
-        [sys.executable, "-m", "fixtures.compare", *call, *EMBEDDED, *QUICK],
-        cwd=ROOT, env=environment(tmp_path / "site", "build abort"), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2 and not done.stdout, done.stderr
-    error = done.stderr.split("error: ")[1]
+    monkeypatch.setitem(registry.CATALOGUE, "chaos", CHAOS)
+    monkeypatch.setattr(registry, "NAMES", tuple(registry.CATALOGUE))
+    monkeypatch.setattr(paired_run, "time_in_turns", time_chaos)
+    call = ("pytorch", "chaos", "--model", "clip-text", "--engine-cache", cache)
+    assert main([*call, *EMBEDDED, *QUICK]) == 2
+    printed = capsys.readouterr()
+    assert not printed.out
+    error = printed.err.split("error: ")[1]
     assert error.startswith("its process was ended by SIGABRT") and "\n  | " in error and "hint" in error
     log = Path(error.split("its log is ")[1].splitlines()[0])
-    assert "time_in_turns" in log.read_text()
+    assert "in time_in_turns" in log.read_text()
     shutil.rmtree(log.parent)
+
+
+def test_the_command_ends_with_the_status_of_its_answer():
+    asked = [sys.executable, "-m", "fixtures.compare", "pytorch", "openvino", *EMBEDDED]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and not done.stdout and "error: unknown backend 'openvino'" in done.stderr
 
 
 def hang(*_: Any) -> None:
@@ -240,6 +271,7 @@ def test_a_crash_in_the_second_load_order_leaves_no_answer(
     shutil.rmtree(Path(printed.err.split("its log is ")[1].splitlines()[0]).parent)
 
 
+@pytest.mark.usefixtures("brief")
 def test_each_side_may_have_a_precision_of_its_own(cache: str, tmp_path: Path):
     file = tmp_path / "answer.json"
     call = ("pytorch", "onnxruntime", "--precision", "fp32", "fp16", "--model", "clip-text", "--json", str(file))
@@ -248,6 +280,7 @@ def test_each_side_may_have_a_precision_of_its_own(cache: str, tmp_path: Path):
     assert cases == ["clip-text-pytorch-fp32-b1", "clip-text-onnxruntime-fp16-b1"]
 
 
+@pytest.mark.usefixtures("brief")
 def test_saved_engines_are_loaded_and_not_built(cache: str, tmp_path: Path, capsys: pytest.CaptureFixture):
     build = ("onnxruntime", "onnxruntime", "--model", "clip-text", "--precision", "fp32", "int8")
     assert main([*build, "--engine-cache", cache, *EMBEDDED, *QUICK]) == 0

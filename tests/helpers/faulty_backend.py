@@ -38,8 +38,7 @@ def environment(folder: Path, chaos: str = "", names: tuple[str, ...] = ("chaos"
 
 
 def misbehave(now: str) -> None:
-    """Do what CHAOS asks for at this point of a case: "build", "speed" (a call of the engine), or "second" (its load
-    in a second process)."""
+    """Do what CHAOS asks for at this point of a case: "build" or "speed" (a call of the engine)."""
     when, _, how = os.environ.get("CHAOS", "").partition(" ")
     if when != now:
         return
@@ -88,10 +87,6 @@ class Chaos:
         return EngineInfo({"fp32": 1})
 
     def load(self, job: Job, path: Path) -> Engine:
-        seen = Path(os.environ["PYTHONPATH"]) / "loaded"
-        if seen.exists():
-            misbehave("second")
-        seen.touch()
         return _Network(job.module())
 
 

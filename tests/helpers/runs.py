@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -25,6 +24,8 @@ def raw_options(**changed: str | bool) -> dict[str, str | bool]:
 
 def write_coco(folder: Path, images: int = 6, side: int = 160) -> tuple[Path, Path]:
     """A COCO data set on disk: random images, one box each, of the categories 'cat' and 'dog'."""
+    import cv2  # the process that hands out tests to others has no use for it
+
     pictures = folder / "images"
     pictures.mkdir(parents=True)
     random = np.random.default_rng(0)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from fixtures.cache.engine_cache import say_nothing
 from fixtures.gpu.lock import alone_on
 from fixtures.isolation.logs import lines_of_stage
 from fixtures.isolation.messages import Reply
-from fixtures.isolation.pool import WorkerDiedError, WorkerPool, _Process
+from fixtures.isolation.pool import WorkerDiedError, WorkerFactory, WorkerPool, _Process
 from fixtures.locks import hold
 from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
 from fixtures.timing.sampler import SamplerSettings
+from tests.helpers.fake_workers import FakeRunner, Orders
 from tests.helpers.runs import ROOT, raw_options
 
 LIMIT_S = 1.0
@@ -100,10 +102,14 @@ def test_who_does_not_wait_says_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert heard == []
 
 
+# What answers knows no networks: these tests are about processes, and what those share is loaded all the same.
+WORKERS = WorkerFactory(partial(FakeRunner, Orders()))
+
+
 def _processes(folder: Path, **options: Any) -> WorkerPool:
     chosen = Options.from_values(raw_options(suite="embedded", device="cpu", engine_cache=str(folder / "e")), ROOT)
     suite = replace(choose_suite(chosen, ROOT), **options)
-    return WorkerPool(chosen, suite, SamplerSettings(), folder / "logs", say_nothing)
+    return WorkerPool(chosen, suite, SamplerSettings(), folder / "logs", say_nothing, WORKERS)
 
 
 def _take(_: Any, root: Path) -> str:
@@ -115,8 +121,8 @@ def test_a_process_that_waits_longer_than_its_limit_is_not_ended(tmp_path: Path,
     processes = _processes(tmp_path)
     try:
         assert processes.call("waiting", _take, tmp_path) == "taken"  # it is there, and its limit is not for that
-        monkeypatch.setattr(processes, "_limit_s", 2.0)
-        with _held(tmp_path, "engine", 5.0):
+        monkeypatch.setattr(processes, "_limit_s", 1.0)
+        with _held(tmp_path, "engine", 2.5):
             assert processes.call("waiting", _take, tmp_path) == "taken"
     finally:
         processes.close()

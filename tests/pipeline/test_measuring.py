@@ -74,8 +74,9 @@ def test_engines_of_a_pipeline_do_not_spin_between_calls(workbench, monkeypatch)
 
 
 @pytest.mark.skipif(cores() < 2, reason="a session of one thread has no others that could spin")
-def test_threads_that_do_not_spin_leave_the_cores_to_others(detector_graph):
+def test_threads_that_do_not_spin_leave_the_cores_to_others(detector_graph, monkeypatch):
     """Processor time of 40 ms after a call, in which nobody asks for anything."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
     def spent_s(spin: bool) -> float:
         engine = cpu.OrtEngine(cpu.open_session(detector_graph, spin=spin))

@@ -15,9 +15,8 @@ from reports.analysis.timing_quality import caveats
 from reports.html.case_details import explain
 from reports.record.results import EndToEnd, GpuTelemetry, Launch, Quantiles, SpeedResult, to_values
 from reports.record.store import last_session, read_rows
-from tests.helpers.faulty_backend import environment
 from tests.helpers.rows import case, end_row, row, session_row
-from tests.helpers.runs import run_bench, run_here
+from tests.helpers.runs import run_here
 
 BATCH = 8
 
@@ -161,16 +160,3 @@ def test_a_run_times_each_case_in_as_many_processes_as_it_is_asked_for(tmp_path:
     for model in explain(summarize(rows)).values():
         for fold in model:
             assert dict(fold.facts)["Processes"].startswith("Timed in 2 processes, which had medians of ")
-
-
-def test_a_process_that_is_lost_costs_its_case_whichever_of_them_it_was(tmp_path: Path):
-    quick = ("--suite", "embedded", "--models", "clip-text", "--precisions", "fp32", "--measure-seconds", "0.2")
-    folders = ("--engine-cache", str(tmp_path / "engines"), "--output", str(tmp_path / "output"))
-    done = run_bench(
-        *(*quick, *folders, "--backends", "chaos", "--batches", "1", "--processes", "2"),
-        env=environment(tmp_path / "site", "second kill"),
-    )
-    assert done.returncode == 6, done.stdout + done.stderr
-    rows = last_session(read_rows(tmp_path / "output" / "rows.jsonl"))
-    outcomes = {row["question"]: row["outcome"] for row in rows if row["kind"] == "case"}
-    assert outcomes == {"build": "passed", "speed": "error", "accuracy": "error"}

@@ -1,6 +1,7 @@
 """The real thing on the embedded CLIP's text tower: a block that INT8 ruins, and a budget of nothing."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from fixtures.plan.options import Options
 from fixtures.plan.suite import choose_suite
 from fixtures.runner.factory import open_workbench
 from fixtures.runner.workbench import Workbench
+from fixtures.search import measuring
 from fixtures.search.answer import confirm_fastest
 from fixtures.search.measuring import confirm, describe, measure
 from fixtures.search.points import Limits, Point, allows
 from fixtures.search.requests import Described, SearchRequest
 from fixtures.search.space import INT8, Configuration, Setting, Space, fp32_of
 from fixtures.search.strategy import explore
+from fixtures.timing.paired import AbbaSettings
 
 ASKED = SearchRequest("clip-text", "zero-shot", "cpu", seed=0, seconds=0.05)
 Points = dict[Configuration, Point]
@@ -42,6 +45,13 @@ def plant(tower: nn.Module) -> nn.Module:
             for layer in layers:
                 layer.weight[:, :2] /= LOUDER
     return tower
+
+
+@pytest.fixture(autouse=True)
+def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The speed is made up here, so that nothing need be waited for to measure it well."""
+    monkeypatch.setattr(measuring, "AbbaSettings", partial(AbbaSettings, settle_s=0.0))
+    monkeypatch.setattr(measuring, "WARM_UP_SECONDS", 0.01)
 
 
 @pytest.fixture(scope="module")
