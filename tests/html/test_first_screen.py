@@ -200,10 +200,10 @@ def test_engines_that_differ_by_their_callers_alone_are_one_name(
 ) -> None:
     with opened(pages["throughput"][0]) as seen:
         uses = [" ".join(use.split()) for use in seen.page.locator(".use").all_inner_texts()]
-        assert uses[0] == (
-            "Photo library (throughput) 13 588 img/s torch.compile FP16 + CUDA graph batch 128, 1 or 2 streams, a tie"
+        assert uses[2] == (
+            "Photo library (throughput) 36 207 img/s TensorRT FP16 + CUDA graph batch 128, 1 or 2 streams, a tie"
         )
-        assert uses[1] == "One photo at a time (latency) 0.471 ms torch.compile FP16 + CUDA graph"
+        assert uses[3] == "One photo at a time (latency) 0.726 ms torch.compile FP16 + CUDA graph"
         assert uses[4].startswith("Many texts (throughput)") and uses[5].startswith("One text at a time (latency)")
 
 

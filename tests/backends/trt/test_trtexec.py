@@ -11,7 +11,7 @@ import torch
 from fixtures.backends.base import EngineOptions, Job
 from fixtures.backends.trt import trtexec, trtexec_cli
 from fixtures.backends.trt.strong_typing import SCRATCH
-from fixtures.backends.trt.trtexec import Trtexec, build_flags, parse_times, timing_flags
+from fixtures.backends.trt.trtexec import Trtexec, build_flags, command_line, parse_times, timing_flags
 from fixtures.backends.trt.trtexec_cli import parse_version
 from fixtures.errors import BenchError
 from fixtures.plan.matrix import Case
@@ -245,3 +245,15 @@ def test_a_real_engine_answers_like_the_graph(precision: str, tmp_path: Path):
     torch.testing.assert_close(
         answer, torch.from_numpy(expected), rtol=0, atol=scale * {"fp32": 1e-4, "fp16": 2e-2}[precision]
     )
+
+
+@pytest.mark.parametrize(
+    ("version", "typing"), [("8.6.0", "--fp16 --int8"), ("10.13.2.6", "--stronglyTyped"), ("11.0", "")]
+)
+def test_the_line_for_people_has_the_shape_and_the_flags_of_their_version(tmp_path: Path, version: str, typing: str):
+    graph = write_detector(tmp_path / "graph.onnx")
+    line = command_line(graph, 8, version, "int8", EngineOptions(1024, 5, timing_cache=tmp_path / "timings"))
+    assert f"--onnx={graph} --shapes=images:8x3x32x32 " in line and "timings" not in line
+    assert "--builderOptimizationLevel=5 " in line and line.endswith(" --saveEngine=model.plan")
+    flags = {"--fp16", "--int8", "--stronglyTyped"}
+    assert " ".join(flag for flag in line.split() if flag in flags) == typing
