@@ -213,7 +213,7 @@ def test_no_name_of_an_engine_is_cut_or_covered_by_its_bar(
 ) -> None:
     with opened(pages["throughput"][0], size=size) as seen:
         names = seen.page.evaluate(NAMES)
-        assert len(names) > 30 and any(name.endswith("×2") for _, _, name in names)
+        assert len(names) > 20 and any(name.endswith("×2") for _, _, name in names)
         for right, left, name in names:
             assert right <= left and "…" not in name
         assert "2 streams" in seen.page.locator(".legend").inner_text()
