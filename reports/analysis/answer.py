@@ -21,7 +21,7 @@ from reports.record.schema import Row
 from reports.record.serving import ServingSummary
 from reports.record.store import last_session
 from reports.text.formatting import join_words, milliseconds, percent, pluralize, significant, times
-from reports.text.names import model_name
+from reports.text.names import model_name, unit
 
 THROUGHPUT, LATENCY = "throughput", "latency"
 LATENCY_BATCH = 1
@@ -319,7 +319,7 @@ def _sentence(model: str, throughput: ModeAnswer, latency: ModeAnswer | None, le
 
 def _advice(mode: ModeAnswer, least: float) -> str:
     shown = mode.shown
-    speed = f"{significant(shown.images_per_second)} img/s at batch {mode.batch}"
+    speed = f"{significant(shown.images_per_second)} {unit(shown.model)} at batch {mode.batch}"
     kept = _kept_words(shown, least)
     if not mode.ship:
         why = {FAILS: "nothing passes", NOT_JUDGED: "accuracy was not judged"}.get(mode.accuracy, "nothing to compare")
@@ -327,7 +327,9 @@ def _advice(mode: ModeAnswer, least: float) -> str:
         return f"no recommendation, {why}; measured {measured}"
     if shown.is_baseline and len(mode.ship) == 1:
         return f"nothing that passes is faster than {shown.name} itself: {speed}"
-    faster = [f"{times(shown.speedup.value)} {mode.baseline.name}"] if shown.speedup and mode.baseline else []
+    faster = []
+    if shown.speedup and mode.baseline:
+        faster.append(f"{times(shown.speedup.value)} as fast as {mode.baseline.name}")
     doubts = []
     if mode.rough:
         doubts.append("its timing is rough, run it again")
@@ -337,6 +339,6 @@ def _advice(mode: ModeAnswer, least: float) -> str:
         doubts.append(SUSTAINED)
     if mode.accuracy == LIKELY:
         doubts.append("more images would make the accuracy certain")
-    tie = " (a tie)" if len(mode.ship) > 1 else ""
+    tie = " (equally fast)" if len(mode.ship) > 1 else ""
     figures = ", ".join(filter(None, [speed, *faster, kept]))
     return f"ship {mode.engine}{tie}: {figures}" + (f"; {join_words(doubts)}" if doubts else "")

@@ -337,36 +337,46 @@ def _compare(photo_set: str, title: str, pipelines: Sequence[PipelineSummary]) -
 
 
 def stage_share(change: Exchange, baseline: PipelineSpeed) -> str:
-    """`decoding is 56 % of the way`: the part of the baseline pipeline's time."""
+    """`decoding takes 56 % of the time`: the part of the baseline pipeline's time."""
     name = STAGE_WORDS.get(change.name, change.name)
-    return (
-        f"{name} {'are' if change.name == ENGINES else 'is'} {share(change.before_ms / whole_ms(baseline))} of the way"
-    )
+    verb = "take" if change.name == ENGINES else "takes"
+    return f"{name} {verb} {share(change.before_ms / whole_ms(baseline))} of the time"
 
 
-def engines_bring(change: Exchange) -> str:
-    """`the engines alone bring 0.58 %`, by the stage times."""
-    gain = change.speedup - 1
-    if gain <= 0:
-        return "the engines alone bring nothing"
-    return f"the engines alone bring {share(gain) if gain < 1 else times(change.speedup)}"
+def engines_bring(comparison: Comparison) -> str:
+    """`only the engines changed: 1.20×`, as measured; `1.006× by the stage times` where nobody measured it.
+
+    Empty where neither is known. Of intervals that overlap nobody can tell which is faster.
+    """
+    baseline, measured, change = comparison.baseline, comparison.engines, comparison.of_engines
+    if baseline and baseline.speed and measured and measured.speed:
+        told = f"only the engines changed: {times(speedup(measured, baseline))}"
+        return f"{told}, within the noise" if _overlap(measured.speed, baseline.speed) else told
+    return f"only the engines changed: {times(change.speedup)} by the stage times" if change else ""
+
+
+def _overlap(one: PipelineSpeed, other: PipelineSpeed) -> bool:
+    """Whether both throughputs may be the same, by their intervals."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.low <= other.high and other.low <= one.high
 
 
 def _advice(comparison: Comparison, baseline: PipelineSpeed, best: PipelineSpeed) -> str:
     """What to change first, what everything brings, and what the engines alone would."""
     if rate(best) <= rate(baseline):
-        return f"nothing that passes is faster than the common way: {significant(rate(baseline))} photos a second"
+        return f"nothing that passes is faster than the baseline: {significant(rate(baseline))} photos a second"
     whole = (
         f"{significant(rate(baseline))} → {significant(rate(best))} photos a second ({round_times(comparison.speedup)})"
     )
-    change, engines = comparison.change, comparison.of_engines
-    alone = engines_bring(engines) if engines else ""
+    change, alone = comparison.change, engines_bring(comparison)
     if change is None:
         parts = [f"no stage decides alone; all together: {whole}", alone]
     elif change.name == ENGINES:
-        parts = [f"{stage_share(change, baseline)}; change them first ({times(change.speedup)} alone); all: {whole}"]
+        first = f"{stage_share(change, baseline)}; change them first ({times(change.speedup)} by the stage times)"
+        parts = [f"{first}; all: {whole}"]
     else:
-        first = f"{stage_share(change, baseline)}; change that first ({times(change.speedup)} alone)"
+        first = f"{stage_share(change, baseline)}; change that first ({times(change.speedup)} by the stage times)"
         parts = [first, f"with all stages changed: {whole}", alone]
     return "; ".join(filter(None, parts))
 

@@ -74,7 +74,7 @@ def brief(finding: Finding) -> Brief:
     if isinstance(ratio, float) and isinstance(least, float):
         high = data.get("high")
         undecided = isinstance(high, float) and ratio < least <= high
-        kept = f"keeps {percent(ratio, least)} of {data.get('metric')} (gate {gate_percent(least)})"
+        kept = f"keeps {percent(ratio, least)} of {data.get('metric')} ({gate_percent(least)} needed)"
         return Brief(kept, f"{do}; more images would decide" if undecided else do)
     if reason := data.get("reason"):
         stage = data.get("stage", "")

@@ -3,6 +3,7 @@
 Page, terminal and job summary tell them in this order, behind the answer (`reports.analysis.answer`).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -60,6 +61,7 @@ HAPPENED_TO_RUN = "the run"
 UNDECIDED = " The interval reaches the gate:"
 # How `reports.history.session_regressions` says since when something is worse.
 SINCE = " since "
+MORE = re.compile(r" and (\d+) more figures?$")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Broken:
 
     @property
     def brief(self) -> str:
-        """What and how much, since when, and what to do: `device time +25.0 % (gate 5 %), since 2026-11-28 → …`."""
+        """What and how much, since when, and what to do: `device time +25.0 % (limit 5 %), since 2026-11-28 → …`."""
         return f"{', '.join(filter(None, [self.what, self.brief_since]))} → {self.do}"
 
     @property
@@ -206,9 +208,7 @@ def broken(findings: Sequence[Finding], cases: Sequence[CaseSummary], since: Map
             # One case that became worse in several figures is one thing that broke.
             before = entries[at]
             if before.since == well:
-                entries[at] = replace(
-                    before, found=f"{before.found} and {what_happened}", what=f"{before.what}, {told.what}"
-                )
+                entries[at] = replace(before, found=f"{before.found} and {what_happened}", what=_and_more(before.what))
             else:
                 # Each with its own day, and none for both.
                 found = f"{before.found} {before.since}; {what_happened} {well}"
@@ -219,6 +219,13 @@ def broken(findings: Sequence[Finding], cases: Sequence[CaseSummary], since: Map
             Broken(finding.code, finding.where, what_happened, well, mend, finding.cases, told.what, told.do)
         )
     return entries
+
+
+def _and_more(what: str) -> str:
+    """`device time +25.0 % (limit 3 %) and 1 more figure`: the others stand in `Broken.found`."""
+    if more := MORE.search(what):
+        return f"{what[: more.start()]} and {int(more[1]) + 1} more figures"
+    return f"{what} and 1 more figure"
 
 
 def doubts(findings: Sequence[Finding]) -> list[Doubts]:

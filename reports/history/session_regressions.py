@@ -112,11 +112,11 @@ def sentence(verdict: Verdict) -> str:
 
 
 def change(verdict: Verdict) -> str:
-    """By how much it is worse now: `device time +25.0 % (gate 5 %)`."""
+    """By how much it is worse now: `device time +25.0 % (limit 5 %)`."""
     amount = _worse_by(verdict, verdict.change if verdict.now is None else verdict.now)
     sign = "+" if FIGURES[verdict.figure].more_is_worse else "−"
     unit = f"{THIN_SPACE}%" if FIGURES[verdict.figure].log else " points"
-    least = "" if verdict.least is None else f" (gate {100 * verdict.least:.3g}{unit})"
+    least = "" if verdict.least is None else f" (limit {100 * verdict.least:.3g}{unit})"
     return f"{verdict.figure} {sign}{_shown(verdict, amount)}{least}"
 
 

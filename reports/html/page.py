@@ -46,7 +46,7 @@ from reports.record.schema import Row
 from reports.record.store import last_session
 from reports.record.tries import tries_of
 from reports.text import formatting
-from reports.text.names import backend_name, model_name, short_name_words, uses
+from reports.text.names import backend_name, model_name, short_name_words, unit, uses
 
 # How certain the accuracy is: a sign, so that nothing depends on colour, and a word.
 MARKS = {
@@ -120,6 +120,7 @@ def _environment() -> Environment:
         case_seconds,
         model_name,
         uses,
+        unit,
         at_power_limit,
         filled_fields,
         shade,

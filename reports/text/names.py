@@ -82,10 +82,15 @@ def model_name(model: str) -> str:
 
 
 def uses(model: str) -> tuple[str, str]:
-    """What a model is used for, many inputs at once and one at a time: `("Photo library", "One photo at a time")`."""
+    """What a model is used for, many inputs at once and one at a time: `("Photo library", "One photo")`."""
     if (tower := TOWER.search(model)) and tower[1] == "text":
-        return "Many texts", "One text at a time"
-    return "Photo library", "One photo at a time"
+        return "Many texts", "One text"
+    return "Photo library", "One photo"
+
+
+def unit(model: str) -> str:
+    """What a speed of this model counts."""
+    return "texts/s" if uses(model)[0] == "Many texts" else "img/s"
 
 
 def case_name(model: str, engine: str, batches: str) -> str:

@@ -25,7 +25,7 @@ def _told(case: Row, p50: float, ratio: float = 1.0, spread: float = 0.008, **va
 def test_a_sentence_names_engine_speed_batch_and_accuracy() -> None:
     answer = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(INT8, 10.0, 0.995))
     assert answer.sentence == (
-        "YOLOv8n: ship TensorRT INT8 + CUDA graph: 800 img/s at batch 8, 8.00× PyTorch FP32, "
+        "YOLOv8n: ship TensorRT INT8 + CUDA graph: 800 img/s at batch 8, 8.00× as fast as PyTorch FP32, "
         "keeps 99.5\u202f% of its mAP50-95."
     )
     assert answer.throughput.accuracy == CERTAIN
@@ -83,7 +83,7 @@ def test_only_batch_1_is_both() -> None:
 def test_a_tie_names_both() -> None:
     other = case("trtexec", "fp16")
     answer = _one(*answered(BASE, 80.0), *answered(FAST, 20.0), *answered(other, 20.1))
-    assert "ship TensorRT FP16 or trtexec FP16 (a tie): 400 img/s" in answer.sentence
+    assert "ship TensorRT FP16 or trtexec FP16 (equally fast): 400 img/s" in answer.sentence
 
 
 def test_nothing_faster_than_the_baseline_is_said() -> None:
@@ -165,7 +165,7 @@ def test_several_streams_compete_for_throughput_against_the_baseline_of_one_call
         *answered(BASE, 80.0), *answered(_streams(BASE, 2), 40.0), *answered(FAST, 20.0), *_told(several, 16.0)
     )
     assert [case.id for case in answer.throughput.ship] == [several["id"]]
-    assert "ship TensorRT FP16, 2 streams: 500 img/s at batch 8, 5.00× PyTorch FP32" in answer.sentence
+    assert "ship TensorRT FP16, 2 streams: 500 img/s at batch 8, 5.00× as fast as PyTorch FP32" in answer.sentence
 
 
 def test_one_image_at_a_time_is_a_matter_of_one_caller() -> None:

@@ -58,8 +58,8 @@ def test_what_short_names_abbreviate_is_said_once_and_only_where_it_occurs() -> 
 
 
 def test_a_text_tower_has_no_photos() -> None:
-    assert uses("yolov8n") == uses("clip-image") == ("Photo library", "One photo at a time")
-    assert uses("clip-text") == ("Many texts", "One text at a time")
+    assert uses("yolov8n") == uses("clip-image") == ("Photo library", "One photo")
+    assert uses("clip-text") == ("Many texts", "One text")
 
 
 def test_batches_of_one_engine_are_told_together_and_engines_apart() -> None:

@@ -39,7 +39,7 @@ def test_a_known_cause_is_told_with_what_to_do(reason: str, what: str, do: str) 
 def test_a_failed_gate_is_what_it_keeps_and_the_gate() -> None:
     figures: Data = {"metric": "mAP50-95", "ratio": 0.93, "low": 0.92, "high": 0.94, "least": 0.98}
     assert _of(Code.GATE_FAILED, data=figures) == Brief(
-        "keeps 93.0\u202f% of mAP50-95 (gate 98\u202f%)", "do not ship it"
+        "keeps 93.0\u202f% of mAP50-95 (98\u202f% needed)", "do not ship it"
     )
     near = _of(Code.GATE_FAILED, data={**figures, "ratio": 0.975, "high": 0.985})
     assert near.do == "do not ship it; more images would decide"
@@ -60,15 +60,18 @@ def test_since_when_needs_no_commit() -> None:
 def test_two_figures_that_became_worse_on_two_days_keep_both() -> None:
     def worse(figure: str, day: str) -> Finding:
         sentence = f"{figure} is 25.0 % longer since {day} (same commit c1; same versions)."
-        return Finding(Code.HISTORY, "fail", sentence, "one", ("a",), {"change": f"{figure} +25.0 % (gate 3 %)"})
+        return Finding(Code.HISTORY, "fail", sentence, "one", ("a",), {"change": f"{figure} +25.0 % (limit 3 %)"})
 
     (both,) = broken([worse("device time", "2026-11-20"), worse("size", "2026-11-28")], [], {})
     assert both.brief == (
-        "device time +25.0 % (gate 3 %) since 2026-11-20, size +25.0 % (gate 3 %) since 2026-11-28 "
+        "device time +25.0 % (limit 3 %) since 2026-11-20, size +25.0 % (limit 3 %) since 2026-11-28 "
         "→ compare with the last good run"
     )
     assert "since 2026-11-20 (same commit c1" in both.found and "since 2026-11-28 (same commit c1" in both.found
     (same,) = broken([worse("device time", "2026-11-20"), worse("size", "2026-11-20")], [], {})
     assert same.brief == (
-        "device time +25.0 % (gate 3 %), size +25.0 % (gate 3 %), since 2026-11-20 → compare with the last good run"
+        "device time +25.0 % (limit 3 %) and 1 more figure, since 2026-11-20 → compare with the last good run"
     )
+    assert "size is 25.0 % longer" in same.found
+    three = [worse(figure, "2026-11-20") for figure in ("device time", "size", "memory")]
+    assert broken(three, [], {})[0].what.endswith(" and 2 more figures")

@@ -76,7 +76,7 @@ def test_the_answer_comes_first_then_what_broke_then_the_doubts():
 def test_what_broke_is_the_line_that_the_terminal_has() -> None:
     page = job_summary(ROWS)
     assert "- ❌ **YOLOv8n · ONNX Runtime INT8 · batch 8**: keeps 93.0" in page
-    assert "(gate 98\u202f%) → do not ship it\n" in page
+    assert "(98\u202f% needed) → do not ship it\n" in page
     assert page.index("### What broke") < page.index("Each in full") < page.index("needs 98")
 
 

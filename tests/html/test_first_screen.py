@@ -19,6 +19,7 @@ from reports.html.page import render, write_report
 from reports.record.schema import Row
 from reports.record.store import read_rows
 from reports.text.formatting import percent_interval, significant
+from reports.text.names import unit
 from tests.helpers.browsing import FIGURE, FIRST_SCREENS, WORDS, grave, needs_browser
 from tests.helpers.pipelines import timed_pipelines
 from tests.helpers.rows import answered, case, end_row, session_row
@@ -164,9 +165,11 @@ def _cards_say_what_the_answers_are(seen: Any, reading: Reading) -> None:
         mark = " ".join(card.locator(".accuracy").inner_text().split())
         assert f"accuracy {answer.throughput.accuracy}" in mark
         if answer.throughput.accuracy == LIKELY:
-            assert f"({percent_interval(answer.throughput.judged.ratio)} %)" in mark
+            # What is likely, and of which interval: the gate in the mark, the interval beside what is kept.
+            assert "likely ≥ 98" in mark
+            assert f"({percent_interval(answer.throughput.judged.ratio)})" in card.locator(".facts").inner_text()
         many, alone = (" ".join(each.inner_text().split()) for each in card.locator(".use").all())
-        assert "(throughput)" in many and f"batch {answer.throughput.batch}" in many and "img/s" in many
+        assert "(throughput)" in many and f"batch {answer.throughput.batch}" in many and unit(answer.model) in many
         assert "(latency)" in alone
         if answer.latency is None:
             assert "not measured" in alone
@@ -201,10 +204,10 @@ def test_engines_that_differ_by_their_callers_alone_are_one_name(
     with opened(pages["throughput"][0]) as seen:
         uses = [" ".join(use.split()) for use in seen.page.locator(".use").all_inner_texts()]
         assert uses[2] == (
-            "Photo library (throughput) 36 207 img/s TensorRT FP16 + CUDA graph batch 128, 1 or 2 streams, a tie"
+            "Photo library (throughput) 36 207 img/s TensorRT FP16 + CUDA graph batch 128, 1 or 2 streams, equally fast"
         )
-        assert uses[3] == "One photo at a time (latency) 0.726 ms torch.compile FP16 + CUDA graph"
-        assert uses[4].startswith("Many texts (throughput)") and uses[5].startswith("One text at a time (latency)")
+        assert uses[3] == "One photo (latency) 0.726 ms torch.compile FP16 + CUDA graph"
+        assert uses[4].startswith("Many texts (throughput)") and uses[5].startswith("One text (latency)")
 
 
 @pytest.mark.parametrize("size", FIRST_SCREENS, ids=["phone", "desk"])
@@ -259,10 +262,10 @@ def test_the_status_leads_to_what_broke_and_to_the_doubts(opened: Any, pages: di
         assert lines == [
             "crashed CLIP image · torch.compile FP16 · batch 1 and 8 build: no C++ compiler found, "
             "passed last on 2026-01-01 install g++",
-            "failed the gate YOLOv8n · TensorRT INT8 · batch 1 and 8 keeps 93.0 % of mAP50-95 (gate 98 %), "
+            "failed the gate YOLOv8n · TensorRT INT8 · batch 1 and 8 keeps 93.0 % of mAP50-95 (98 % needed), "
             "passed last on 2026-01-01 do not ship it",
-            "became worse YOLOv8n · TensorRT FP16 · batch 8 device time +25.0 % (gate 3 %), end-to-end latency +21.1 % "
-            "(gate 3 %), since 2026-01-01 compare with the last good run",
+            "became worse YOLOv8n · TensorRT FP16 · batch 8 device time +25.0 % (limit 3 %) and 1 more figure, "
+            "since 2026-01-01 compare with the last good run",
         ]
         for place in range(len(lines)):
             told.nth(place).locator("summary").click()
