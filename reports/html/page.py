@@ -43,6 +43,7 @@ from reports.html.templating import make_environment
 from reports.record.files import write_atomically
 from reports.record.machine import on_gpu
 from reports.record.schema import Row
+from reports.record.session import read_settings
 from reports.record.store import last_session
 from reports.record.tries import tries_of
 from reports.text import formatting
@@ -187,6 +188,7 @@ def render(
             other_environment={name: value for name, value in session["environment"].items() if name != "card"},
             judged=[case for case in cases if case.metrics],
             unanswered=unanswered(cases),
+            chosen=read_settings(session).chosen,
             why=why,
             names=_names(cases),
             titles={case.id: case.title for case in cases},

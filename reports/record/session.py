@@ -45,8 +45,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The options that decide how figures are read, and where engines lie.
 
-    `shards` lists the sessions that were merged into this one. `measure_seconds` and `memory_limit_bytes` are 0 where
-    nobody asked for a limit.
+    `shards` lists the sessions that were merged into this one; `chosen` is what pytest's -k and -m chose of the matrix.
+    `measure_seconds` and `memory_limit_bytes` are 0 where nobody asked for a limit.
     """
 
     tolerance: Number = DEFAULT_TOLERANCE
@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     measure_seconds: Number = 0.0
     memory_limit_bytes: Number = 0.0
     shards: tuple[str, ...] = ()
+    chosen: str = ""
 
     @property
     def on_gpu(self) -> bool:

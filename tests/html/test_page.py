@@ -25,7 +25,19 @@ from reports.record.results import Latency
 from reports.record.schema import EndRow, ResumeRow
 from reports.record.store import Recorder, last_session
 from reports.text.formatting import ms_interval
-from tests.helpers.rows import SESSION, accuracy, answered, build, card_speed, case, end_row, row, session_row, speed
+from tests.helpers.rows import (
+    FAST,
+    SESSION,
+    accuracy,
+    answered,
+    build,
+    card_speed,
+    case,
+    end_row,
+    row,
+    session_row,
+    speed,
+)
 
 BASELINE = case("pytorch", "fp32")
 INT8 = case("onnxruntime", "int8")
@@ -160,6 +172,15 @@ def test_what_did_not_run_is_grouped_by_reason_and_told_in_full() -> None:
     two = [*ROWS, row(case("tensorrt", "fp16"), "matrix", outcome="skipped", reason="no NVIDIA GPU on this machine")]
     groups = {group.reason: group for group in unanswered(summarize(two))}
     assert groups["no NVIDIA GPU on this machine"].cases == (TENSORRT["id"], "yolov8n-tensorrt-fp16-b8")
+
+
+def test_a_part_of_the_matrix_is_said_to_be_one() -> None:
+    rows = [session_row(gpu="NVIDIA H200"), *answered(FAST, 0.01), end_row()]
+    assert "nothing was left out" in render(rows) and "part of the matrix" not in render(rows)
+    rows[0]["settings"]["chosen"] = "-k 'not <int8>'"
+    page = render(rows)
+    assert "nothing was left out" not in page and "part of the matrix</a>" in page
+    assert "Only a part of the matrix was asked for: <code>-k &#39;not &lt;int8&gt;&#39;</code>" in page
 
 
 def test_an_unfinished_run_says_so() -> None:

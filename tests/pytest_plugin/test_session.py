@@ -10,6 +10,7 @@ from fixtures.errors import BenchError
 from fixtures.isolation.pool import WorkerFactory, WorkerPool
 from fixtures.plan.matrix import Case
 from fixtures.plan.options import Options
+from fixtures.pytest_plugin.hooks import chosen
 from fixtures.pytest_plugin.run_plan import RunPlan
 from fixtures.pytest_plugin.session import RunSession
 from reports.errors import ReportError
@@ -145,3 +146,16 @@ def test_several_streams_are_cases_of_their_own_and_say_which_backends_have_one(
     assert "needs an NVIDIA card" in reasons["pytorch-cuda-graph"]
     assert not cells["yolov8n-pytorch-fp32-b1-s2"].case.is_baseline
     assert sum(cell.case.is_baseline for cell in cells.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"), [([], ""), (["-k", "not (a and b)", "-m", "fp16"], "-k 'not (a and b)' -m fp16")]
+)
+def test_what_pytest_chooses_of_the_matrix_is_in_the_record(
+    pytester: pytest.Pytester, arguments: list[str], expected: str
+):
+    part = chosen(pytester.parseconfig(*arguments))
+    assert part == expected
+    raw = raw_options(suite="embedded", device="cpu", output=str(pytester.path))
+    plan = RunPlan.make(Options.from_values(raw, pytester.path), pytester.path, part)
+    assert plan.settings()["chosen"] == expected
