@@ -39,6 +39,7 @@ FIRST = (
     "tests/sessions/test_interruptions.py",
     "tests/search/test_command.py",
     "tests/sessions/test_resume.py",
+    "tests/sessions/test_pipelines.py",
     "tests/doctor/test_tries.py",
     "tests/search/test_measuring.py",
     "tests/isolation/test_requests.py",

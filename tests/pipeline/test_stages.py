@@ -1,6 +1,5 @@
 """The stages of a pipeline as a run measures them: its row of speed, its row of accuracy, and its gate."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,10 +28,10 @@ QUICK = replace(SamplerSettings.within(0.5), warmup_min_s=0.0, min_measured_s=0.
 
 
 @pytest.fixture
-def workbench(engine_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench]:
+def workbench(engine_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     monkeypatch.setitem(photo_sets.COUNTS, "cpu", {"coco": PHOTOS})
     options = Options.from_values(raw_options(suite="embedded", device="cpu", engine_cache=str(engine_cache)), ROOT)
-    yield open_workbench(options, choose_suite(options, ROOT), lambda _: None)
+    return open_workbench(options, choose_suite(options, ROOT), lambda _: None)
 
 
 def test_the_row_of_speed_says_what_photos_were_timed(workbench: Workbench) -> None:

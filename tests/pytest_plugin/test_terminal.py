@@ -74,7 +74,9 @@ def _end_of(lines: list[str]) -> list[str]:
 
 def test_the_end_is_the_answer_and_the_path_of_the_page(tmp_path: Path) -> None:
     end = _end_of(_said(tmp_path, session_row(), *answered(BASELINE, 40.0), *answered(TENSORRT, 10.0), end_row()))
-    assert end[0].startswith("YOLOv8n: ship TensorRT INT8: 800 img/s at batch 8, 4.00× as fast as PyTorch FP32, keeps 100.0")
+    assert end[0].startswith(
+        "YOLOv8n: ship TensorRT INT8: 800 img/s at batch 8, 4.00× as fast as PyTorch FP32, keeps 100.0"
+    )
     assert end[1] == "All 2 cases passed."
     assert end[-1] == f"report: {tmp_path / 'report.html'}"
 
@@ -116,7 +118,9 @@ def test_a_run_on_the_whole_matrix_keeps_to_it_as_well(tmp_path: Path) -> None:
 def test_a_run_of_pipelines_ends_with_their_answer(tmp_path: Path) -> None:
     end = _end_of(_said(tmp_path, session_row(gpu="x"), *timed_pipelines("s"), end_row()))
     assert len(end) <= MOST_LINES
-    assert end[0].startswith("12 MP photos: decoding takes 57\u202f% of the time; change that first (2.28× by the stage times)")
+    assert end[0].startswith(
+        "12 MP photos: decoding takes 57\u202f% of the time; change that first (2.28× by the stage times)"
+    )
     assert end[1].startswith("COCO-size photos: preprocessing takes") and end[2] == "All 4 pipelines passed."
     assert not any("Nothing was measured" in line for line in end)
 

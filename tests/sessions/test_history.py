@@ -54,7 +54,7 @@ def test_a_confirmed_loss_fails_the_night_by_a_status_of_its_own(first: tuple[Do
         append(tmp_path / "history", _night(first[0].rows, night, 0.9 if night > 2 else 1.0))
     done = _run(tmp_path / "output", tmp_path / "history", "-m", "build or history")
     assert done.status == 7, done.said
-    assert "Broken: CLIP text · one FP32 · batch 1: size is 11." in done.said
+    assert "Broken: CLIP text · one FP32 · batch 1: size +11." in done.said
     assert _failures(done) == (1, 0)
     page = (done.output / "report.html").read_text()
     assert "larger since" in page and 'id="since"' in page

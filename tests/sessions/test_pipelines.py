@@ -29,8 +29,10 @@ def test_a_stage_of_a_pipeline_is_a_row_and_a_line_of_the_page(tmp_path: Path, e
 
 def test_pipelines_come_behind_the_matrix_each_through_its_stages(tmp_path: Path) -> None:
     done = pytest_here(
-        [*BARE, *QUICK, "--collect-only", "-qq", "--pipelines", "all", "--backends", "pytorch,onnxruntime"]
-        + ["--precisions", "fp32", "--batches", "1", "--models", "yolov8n,clip-image", "--output", str(tmp_path)]
+        [
+            *(*BARE, *QUICK, "--collect-only", "-qq", "--pipelines", "all", "--backends", "pytorch,onnxruntime"),
+            *("--precisions", "fp32", "--batches", "1", "--models", "yolov8n,clip-image", "--output", str(tmp_path)),
+        ]
     )
     names = [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line]
     pipelines = [name for name in names if name.startswith("test_pipeline_")]
