@@ -133,7 +133,8 @@ def _card(comparison: Comparison) -> PipelineCard:
     elif change is None:
         change_text = "No stage alone decides: change all"
     else:
-        change_text = f"Change {STAGE_WORDS.get(change.name, change.name)} first: ≈ {times(change.speedup)}"
+        stage = STAGE_WORDS.get(change.name, change.name)
+        change_text = f"Change {stage} first: ≈\N{NO-BREAK SPACE}{times(change.speedup)}"
     why = [stage_share(change, baseline.speed)] if change else []
     why += [engines_bring(comparison)] if engines and change is not engines else []
     decoder, _, names_of_engines, *_ = name_parts(best)
