@@ -47,7 +47,7 @@ from reports.record.session import read_settings
 from reports.record.store import last_session
 from reports.record.tries import tries_of
 from reports.text import formatting
-from reports.text.names import backend_name, model_name, short_name_words, unit, uses
+from reports.text.names import backend_name, either, model_name, short_name_words, unit, uses
 
 # How certain the accuracy is: a sign, so that nothing depends on colour, and a word.
 MARKS = {
@@ -122,6 +122,7 @@ def _environment() -> Environment:
         model_name,
         uses,
         unit,
+        either,
         at_power_limit,
         filled_fields,
         shade,

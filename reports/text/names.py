@@ -4,7 +4,7 @@ Commands, records and tables of data keep the ids.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from reports.record.schema import BASELINE_BACKEND, BASELINE_PRECISION
 
@@ -37,6 +37,7 @@ SHORT = {
 # How the names of model families begin, and the towers of a model that has two.
 FAMILIES = {"yolo": "YOLO", "clip": "CLIP", "siglip": "SigLIP"}
 TOWER = re.compile(r"-(image|text)$")
+PRECISION = re.compile(r"\b(FP32|FP16|INT8)\b")
 
 
 def engine_name(backend: str, precision: str, streams: int = 1) -> str:
@@ -86,6 +87,19 @@ def uses(model: str) -> tuple[str, str]:
     if (tower := TOWER.search(model)) and tower[1] == "text":
         return "Many texts", "One text"
     return "Photo library", "One photo"
+
+
+def either(engines: Sequence[str]) -> list[str]:
+    """The names of engines, to be joined by "or"; of those that differ in their precision alone, the rest once.
+
+    `TensorRT FP16 + CUDA graph`, `TensorRT INT8 + CUDA graph` → `TensorRT FP16`, `INT8 + CUDA graph`.
+    """
+    parts = [PRECISION.split(name, maxsplit=1) for name in engines]
+    if len(parts) < 2 or any(len(each) != 3 or each[::2] != parts[0][::2] for each in parts):
+        return list(engines)
+    before, _, after = parts[0]
+    words = [precision for _, precision, _ in parts]
+    return [f"{before}{words[0]}", *words[1:-1], f"{words[-1]}{after}"]
 
 
 def unit(model: str) -> str:

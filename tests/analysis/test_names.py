@@ -10,6 +10,7 @@ from reports.text.names import (
     ENGINES,
     backend_name,
     case_name,
+    either,
     engine_name,
     model_name,
     short_engine_name,
@@ -83,3 +84,17 @@ def test_batches_of_one_engine_are_told_together_and_engines_apart() -> None:
 )
 def test_a_reason_says_first_what_happened(reason: str, plain: str) -> None:
     assert plain_reason(reason) == plain
+
+
+@pytest.mark.parametrize(
+    ("engines", "expected"),
+    [
+        (["ONNX Runtime FP16", "ONNX Runtime FP32"], "ONNX Runtime FP16 or FP32"),
+        (["TensorRT FP16 + CUDA graph", "TensorRT INT8 + CUDA graph"], "TensorRT FP16 or INT8 + CUDA graph"),
+        (["PyTorch FP16", "PyTorch FP16 + CUDA graph"], "PyTorch FP16 or PyTorch FP16 + CUDA graph"),
+        (["TensorRT FP16", "trtexec FP16"], "TensorRT FP16 or trtexec FP16"),
+        (["TensorRT FP16"], "TensorRT FP16"),
+    ],
+)
+def test_engines_that_differ_in_their_precision_alone_are_named_once(engines: list[str], expected: str):
+    assert " or ".join(either(engines)) == expected
