@@ -344,15 +344,15 @@ def stage_share(change: Exchange, baseline: PipelineSpeed) -> str:
 
 
 def engines_bring(comparison: Comparison) -> str:
-    """`only the engines changed: 1.20×`, as measured; `1.006× by the stage times` where nobody measured it.
+    """`the engines alone: 1.20×`, as measured; `1.006× by the stage times` where nobody measured it.
 
     Empty where neither is known. Of intervals that overlap nobody can tell which is faster.
     """
     baseline, measured, change = comparison.baseline, comparison.engines, comparison.of_engines
     if baseline and baseline.speed and measured and measured.speed:
-        told = f"only the engines changed: {times(speedup(measured, baseline))}"
+        told = f"the engines alone: {times(speedup(measured, baseline))}"
         return f"{told}, within the noise" if _overlap(measured.speed, baseline.speed) else told
-    return f"only the engines changed: {times(change.speedup)} by the stage times" if change else ""
+    return f"the engines alone: {times(change.speedup)} by the stage times" if change else ""
 
 
 def _overlap(one: PipelineSpeed, other: PipelineSpeed) -> bool:

@@ -143,7 +143,7 @@ def _card(comparison: Comparison) -> PipelineCard:
         (BASELINE, rate(baseline.speed), False),
     ]
     if comparison.engines is not None and comparison.engines.speed is not None and comparison.engines is not best:
-        rates.append(("only the engines changed", rate(comparison.engines.speed), False))
+        rates.append(("the engines alone", rate(comparison.engines.speed), False))
     rates.sort(key=lambda each: -each[1])
     return PipelineCard(
         title=comparison.title,

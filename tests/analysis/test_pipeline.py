@@ -93,7 +93,7 @@ def test_what_to_change_first_is_said_and_the_claim_is_judged():
     assert large.engines.name.id == "engines-12mp"
     assert large.sentence == (
         "12 MP photos: decoding takes 67\u202f% of the time; change that first (2.88× by the stage times); "
-        "with all stages changed: 5.26 → 300 photos a second (57.0×); only the engines changed: 1.01×."
+        "with all stages changed: 5.26 → 300 photos a second (57.0×); the engines alone: 1.01×."
     )
     assert small.claim == NOT_MEASURED and small.baseline is None
 
