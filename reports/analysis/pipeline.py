@@ -350,8 +350,8 @@ def engines_bring(comparison: Comparison) -> str:
     """
     baseline, measured, change = comparison.baseline, comparison.engines, comparison.of_engines
     if baseline and baseline.speed and measured and measured.speed:
-        told = f"the engines alone: {times(speedup(measured, baseline))}"
-        return f"{told}, within the noise" if _overlap(measured.speed, baseline.speed) else told
+        noise = ", within the noise" if _overlap(measured.speed, baseline.speed) else ""
+        return f"the engines alone: {times(speedup(measured, baseline))}{noise}"
     return f"the engines alone: {times(change.speedup)} by the stage times" if change else ""
 
 

@@ -3,7 +3,6 @@
 Page, terminal and job summary tell them in this order, behind the answer (`reports.analysis.answer`).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -61,7 +60,6 @@ HAPPENED_TO_RUN = "the run"
 UNDECIDED = " The interval reaches the gate:"
 # How `reports.history.session_regressions` says since when something is worse.
 SINCE = " since "
-MORE = re.compile(r" and (\d+) more figures?$")
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ class Broken:
     """One thing that broke: where (empty for the whole run), what and how much, since when if known, what to do.
 
     `where` and `found`, with the advice that the check itself gives, are the text of the finding, or of several
-    findings of the history about one case. `what` and `do` are `found` and what to do in few words.
+    findings of the history about one case. `first` and `do` are the first of these and what to do in few words; `more`
+    counts the others.
     """
 
     code: Code
@@ -78,13 +77,19 @@ class Broken:
     since: str
     mend: Mend
     case_ids: tuple[str, ...]
-    what: str
+    first: str
     do: str
+    more: int = 0
 
     @property
     def happened(self) -> str:
         """What happened, in a word or two."""
         return HAPPENED.get(self.code, HAPPENED_TO_RUN)
+
+    @property
+    def what(self) -> str:
+        """What and how much, in few words: `device time +25.0 % (limit 5 %) and 1 more figure`."""
+        return f"{self.first} and {pluralize(self.more, 'more figure')}" if self.more else self.first
 
     @property
     def brief_since(self) -> str:
@@ -203,29 +208,26 @@ def broken(findings: Sequence[Finding], cases: Sequence[CaseSummary], since: Map
             for at, each in enumerate(entries)
             if past and (each.code, each.case_ids) == (finding.code, finding.cases)
         )
-        told = brief(finding)
+        short = brief(finding)
         if (at := next(same, None)) is not None:
             # One case that became worse in several figures is one thing that broke.
             before = entries[at]
             if before.since == well:
-                entries[at] = replace(before, found=f"{before.found} and {what_happened}", what=_and_more(before.what))
+                entries[at] = replace(before, found=f"{before.found} and {what_happened}", more=before.more + 1)
             else:
                 # Each with its own day, and none for both.
-                found = f"{before.found} {before.since}; {what_happened} {well}"
-                what = f"{before.what} {before.brief_since}, {told.what} {brief_since(well)}"
-                entries[at] = replace(before, found=found, since="", what=what)
+                entries[at] = replace(
+                    before,
+                    found=f"{before.found} {before.since}; {what_happened} {well}",
+                    since="",
+                    first=f"{before.what} {before.brief_since}, {short.what} {brief_since(well)}",
+                    more=0,
+                )
             continue
         entries.append(
-            Broken(finding.code, finding.where, what_happened, well, mend, finding.cases, told.what, told.do)
+            Broken(finding.code, finding.where, what_happened, well, mend, finding.cases, short.what, short.do)
         )
     return entries
-
-
-def _and_more(what: str) -> str:
-    """`device time +25.0 % (limit 3 %) and 1 more figure`: the others stand in `Broken.found`."""
-    if more := MORE.search(what):
-        return f"{what[: more.start()]} and {int(more[1]) + 1} more figures"
-    return f"{what} and 1 more figure"
 
 
 def doubts(findings: Sequence[Finding]) -> list[Doubts]:

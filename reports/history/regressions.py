@@ -151,8 +151,8 @@ def _verdict(device: str, case: str, nights: list[Line], figure: TrackedMetric) 
 
 def _of_step(kind: str, device: str, case: str, nights: list[Line], figure: TrackedMetric, step: Step) -> Verdict:
     sides = between(nights[step.last_good], nights[step.first_bad])
-    found = Verdict(kind, device, case, figure.name, step.change, step.low, step.high, step.nights, step.why, *sides)
-    return replace(found, least=figure.least)
+    figures = (step.change, step.low, step.high, step.nights, step.why)
+    return Verdict(kind, device, case, figure.name, *figures, *sides, least=figure.least)
 
 
 def look(nights: Sequence[Mapping[str, Any]], figure: TrackedMetric) -> Steps:

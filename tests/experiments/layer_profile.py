@@ -84,8 +84,8 @@ def _types(tensors: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _type(tensor: Mapping[str, Any]) -> str:
-    found = TYPE.search(str(tensor.get("Format/Datatype", tensor.get("Format", ""))))
-    return found[0].lower() if found else "?"
+    match = TYPE.search(str(tensor.get("Format/Datatype", tensor.get("Format", ""))))
+    return match[0].lower() if match else "?"
 
 
 def _bytes(tensor: Mapping[str, Any]) -> int:

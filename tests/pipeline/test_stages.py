@@ -35,8 +35,8 @@ def workbench(engine_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
 
 
 def test_the_row_of_speed_says_what_photos_were_timed(workbench: Workbench) -> None:
-    found = stages.run_stage(workbench, FAST, "speed", "cpu", QUICK, 0.02)
-    speed = found.result
+    measured = stages.run_stage(workbench, FAST, "speed", "cpu", QUICK, 0.02)
+    speed = measured.result
     assert isinstance(speed, PipelineSpeed) and speed.photos_per_second and speed.latency_ms
     # Cameras write baseline JPEGs in colour: of the drawn photos those alone are timed.
     timed = timed_photos(labelled_photos(workbench, "coco", "cpu")).photos
@@ -44,7 +44,7 @@ def test_the_row_of_speed_says_what_photos_were_timed(workbench: Workbench) -> N
     sizes = [read_header(photo.read()) for photo in timed]
     assert speed.photo_megapixels == pytest.approx(sizes[0].shown_size[0] * sizes[0].shown_size[1] / 1e6)
     assert speed.photo_bytes == pytest.approx(np.mean([photo.path.stat().st_size for photo in timed]))
-    assert f"{speed.photos_per_second:.1f} photos/s" in found.headline and not found.failure
+    assert f"{speed.photos_per_second:.1f} photos/s" in measured.headline and not measured.failure
 
 
 def test_the_baseline_keeps_its_own_answers_and_a_wrong_pipeline_closes_the_gate(

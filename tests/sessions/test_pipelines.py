@@ -20,9 +20,9 @@ def test_a_stage_of_a_pipeline_is_a_row_and_a_line_of_the_page(tmp_path: Path, e
     rows = last_session(read_rows(tmp_path / "rows.jsonl"))
     (row,) = [row for row in rows if row["kind"] == PIPELINE_KIND]
     assert (row["question"], row["outcome"]) == ("speed", "passed") and row["seconds"] > 0
-    (found,) = read_pipelines(rows)
-    assert isinstance(found.speed, PipelineSpeed) and found.speed.photos_per_second
-    assert found.name.decoder == "simplejpeg" and found.name.photo_set == "coco" and not found.name.baseline
+    (pipeline,) = read_pipelines(rows)
+    assert isinstance(pipeline.speed, PipelineSpeed) and pipeline.speed.photos_per_second
+    assert pipeline.name.decoder == "simplejpeg" and pipeline.name.photo_set == "coco" and not pipeline.name.baseline
     assert f"{row['pipeline']['id']}" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "test_pipeline_speed" in done.stdout
 

@@ -248,7 +248,7 @@ def test_a_real_engine_answers_like_the_graph(precision: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("version", "typing"), [("8.6.0", "--fp16 --int8"), ("10.13.2.6", "--stronglyTyped"), ("11.0", "")]
+    ("version", "typing"), [("8.6.0", "--fp16 --int8"), ("10.13.2.6", "--stronglyTyped"), ("11.0.0rc1", "")]
 )
 def test_the_line_for_people_has_the_shape_and_the_flags_of_their_version(tmp_path: Path, version: str, typing: str):
     graph = write_detector(tmp_path / "graph.onnx")
